@@ -7,9 +7,10 @@ import type { KernelModule } from "../support/driver-port.ts";
 import { runWorld } from "../support/kernel-world.ts";
 import { plant } from "../support/mutants.ts";
 import { plantedInKernel } from "./planted-kernel.ts";
+import { seedsFrom } from "./worlds.ts";
 
 describe("a bug in the kernel", () => {
-  for (const { bug, seen, seeds, ...mutant } of plantedInKernel) {
+  for (const { bug, seen, seeds, from, ...mutant } of plantedInKernel) {
     it(`is found: ${bug}`, async () => {
       const load = await plant({ bug, ...mutant });
       const [{ makeKernel }, { makePairingRegistry }] = (await Promise.all([
@@ -18,7 +19,7 @@ describe("a bug in the kernel", () => {
       ])) as [Pick<KernelModule, "makeKernel">, Pick<KernelModule, "makePairingRegistry">];
       const kernel = { makeKernel, makePairingRegistry };
       const others = new Set<string>();
-      for (let seed = 0; seed < seeds; seed++) {
+      for (const seed of seedsFrom(from, seeds)) {
         // Without the bug the same worlds have no problem: they are among those of `kernel.test.ts`.
         const { problems } = runWorld(seed, { kernel });
         if (problems.some((problem) => seen.test(problem))) return;

@@ -6,6 +6,11 @@ export interface Planted extends Mutant {
   readonly seen: RegExp;
   /** Seeds until it is found, at the most: about four times what it took when it was planted. */
   readonly seeds: number;
+  /**
+   * The world from which the search begins, where the first one that shows it is far from 0: the rest follows, and then those
+   * before it. When the worlds have changed it costs time and no truth.
+   */
+  readonly from?: number;
 }
 
 export const plantedInKernel: readonly Planted[] = [
@@ -16,6 +21,7 @@ export const plantedInKernel: readonly Planted[] = [
     instead: "",
     seen: /ended in a cell of \w+ whose end was told to who waited/u,
     seeds: 300,
+    from: 69,
   },
   {
     bug: "an end that is decided, and nobody told who waits before it has come about",
@@ -24,6 +30,7 @@ export const plantedInKernel: readonly Planted[] = [
     instead: "  k.emit(",
     seen: /nobody told who waits for \S+ that its cell ended/u,
     seeds: 200,
+    from: 38,
   },
   {
     bug: "a message that its actor does not handle, and no dead letter of it",
@@ -56,6 +63,7 @@ export const plantedInKernel: readonly Planted[] = [
     instead: "} else if (agent !== undefined) {",
     seen: /step \S+ ran 2 times/u,
     seeds: 80,
+    from: 47,
   },
   {
     bug: "a finished step that runs again when its turn is repeated",
@@ -64,6 +72,7 @@ export const plantedInKernel: readonly Planted[] = [
     instead: '  if (row === undefined || id.op === "step") return false;\n  if (isOther',
     seen: /step \S+ runs again, and its result is on record/u,
     seeds: 160,
+    from: 47,
   },
   {
     bug: "an answer that the cell hears and nobody records",
@@ -80,7 +89,8 @@ export const plantedInKernel: readonly Planted[] = [
     text: "const denied = wasMade ? undefined : whyNoTool(",
     instead: "const denied = whyNoTool(",
     seen: /call \S+ heard .* and in delivery \d+ .*holds no capability/u,
-    seeds: 12_000,
+    seeds: 10_000,
+    from: 1_653,
   },
   {
     bug: "a place that a stop made free and nobody is given before the next tick",
@@ -139,6 +149,7 @@ export const plantedInKernel: readonly Planted[] = [
       "  if (orderly) for (const lane of agent.lanes.values()) lane.queue.reverse();\n  const isExceeded = !orderly &&",
     seen: /was overtaken in/u,
     seeds: 200,
+    from: 67,
   },
   {
     bug: "mail that goes to the end of its lane when its cell crashes",
@@ -155,6 +166,7 @@ export const plantedInKernel: readonly Planted[] = [
     instead: "if (parsed.incarnation > agent.incarnation) {",
     seen: /a frame that is repeated or of an earlier cell of \w+ was accepted/u,
     seeds: 2_800,
+    from: 709,
   },
   {
     bug: "frames that are accepted twice",
@@ -163,6 +175,7 @@ export const plantedInKernel: readonly Planted[] = [
     instead: "if (parsed.seq > agent.lastSeq + 1) {",
     seen: /a frame that is repeated or of an earlier cell of \w+ was accepted/u,
     seeds: 200,
+    from: 167,
   },
   {
     bug: "a right that is not checked again at delivery",
@@ -261,6 +274,7 @@ export const plantedInKernel: readonly Planted[] = [
     instead: "return (overflow",
     seen: /was overtaken/u,
     seeds: 400,
+    from: 139,
   },
   {
     bug: "a backlog that is read again from where it was read before",

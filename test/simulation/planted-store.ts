@@ -67,6 +67,7 @@ export const plantedInStore: readonly Planted[] = [
     instead: ") continue;",
     seen: /was committed and is pending/u,
     seeds: 200,
+    from: 52,
   },
   {
     bug: "a backlog that begins behind its first envelope",
@@ -84,6 +85,7 @@ export const plantedInStore: readonly Planted[] = [
       "if (group.length === 1) group[0]?.reject(error);\n      else for (const one of group) await this.#run([one]);",
     seen: /not in the order of its acceptance/u,
     seeds: 400,
+    from: 151,
   },
   {
     bug: "an accepted message that the audit trail tells of in a later transaction",

@@ -19,7 +19,7 @@ import { isSubagentKey } from "../../runtime/routing/index.ts";
 import { isRepeatable, runTool } from "../../runtime/supervisor/tools/table.ts";
 import { agentIdOf, type Driver, type DriverOptions, type Handled, openPairings } from "./driver-port.ts";
 import { type FakeCell, makeFakeCell } from "./fake-cell.ts";
-import { checkInvariants } from "./kernel-invariants.ts";
+import { makeInvariants } from "./kernel-invariants.ts";
 import { journalName, makeJournal } from "./kernel-journal.ts";
 import { makeKernelRuns, runTools } from "./kernel-runs.ts";
 import { makeKernelSignals } from "./kernel-signals.ts";
@@ -101,7 +101,7 @@ export function makeDriver(options: DriverOptions): Driver {
   const emit = (effect: Effect): void => {
     if (options.keepTrace === true) hashEffect(effect);
     watch.see(effect);
-    asked.push(effect);
+    asked?.push(effect);
     if (options.keepEffects !== false) effects.push(effect);
     carryOut(effect);
   };
@@ -337,9 +337,11 @@ export function makeDriver(options: DriverOptions): Driver {
   /** A frame that the kernel must refuse: it changes nothing, and the audit trail says why. */
   const refusedFrame = (agentId: string, incarnation: number, frame: readonly unknown[]): void => {
     const before = kernel.state.agents.get(agentId)?.lastSeq;
-    asked.length = 0;
+    const heard: Effect[] = [];
+    asked = heard;
     kernel.frame(agentId, incarnation, frame, nowMs);
-    const isRefused = asked.length === 1 && asked[0]?.type === "audit" && asked[0].event.startsWith("forged-");
+    asked = undefined;
+    const isRefused = heard.length === 1 && heard[0]?.type === "audit" && heard[0].event.startsWith("forged-");
     if (!isRefused || kernel.state.agents.get(agentId)?.lastSeq !== before)
       watch.problems.push(`a frame that is repeated or of an earlier cell of ${agentId} was accepted`);
   };
@@ -404,8 +406,8 @@ export function makeDriver(options: DriverOptions): Driver {
     kernel.callResult(effect, JSON.stringify({ status: "forbidden" }));
   };
 
-  /** The effects since it was last emptied. */
-  const asked: Effect[] = [];
+  /** What the kernel asks for, while somebody listens. */
+  let asked: Effect[] | undefined;
   const watch = makeWatch(
     journal,
     pairings,
@@ -415,15 +417,13 @@ export function makeDriver(options: DriverOptions): Driver {
   let kernel = boot();
   kernel.start(nowMs);
 
-  const check = (when: string): void => {
-    asked.length = 0;
-    checkInvariants(kernel, nowMs, when, store.flights);
-  };
+  const invariants = makeInvariants();
+  const check = (done: string): void => invariants(kernel, nowMs, done, store.flights);
 
   const step = (): boolean => {
     const name = queues.step(nowMs);
     if (name === undefined) return false;
-    check(`after ${name}`);
+    check(name);
     return true;
   };
 
@@ -452,7 +452,7 @@ export function makeDriver(options: DriverOptions): Driver {
     kernel.tick(nowMs);
     if (nowMs >= alarmMs) alarmMs = kernel.expireAsks(nowMs) ?? Number.POSITIVE_INFINITY;
     fireDue();
-    check("after tick");
+    check("tick");
     settle();
   };
 
@@ -625,9 +625,10 @@ export function makeDriver(options: DriverOptions): Driver {
       kernel = boot();
       for (const answer of journal.outbound.values()) store.carryOut(answer);
       const { given, backlogs } = window(journal.pending());
+      const restoring = `a restore in process ${process}`;
       for (const { envelope, attempts, seq } of given) {
         kernel.restore(envelope, attempts, nowMs, wasStoppedBefore(stops, envelope.header, seq));
-        check(`in process ${process}`);
+        check(restoring);
       }
       for (const backlog of backlogs) kernel.restoreBacklog({ ...backlog, stops });
       for (const { header, outcome } of journal.exchanges()) kernel.resumeExchange(header, outcome);

@@ -1,7 +1,6 @@
 /**
  * What holds in the kernel after every step, whatever happens. Throws with what is broken.
  */
-import { isDeepStrictEqual } from "node:util";
 import { agentOfKey } from "../../runtime/kernel/agent-of-key.ts";
 import { laneOf } from "../../runtime/kernel/lanes.ts";
 import type { Kernel } from "../../runtime/kernel/kernel.ts";
@@ -9,7 +8,7 @@ import { hasPlace, isAtBound, placesOf } from "../../runtime/kernel/places.ts";
 import { runLane } from "../../runtime/kernel/run-lane.ts";
 import { entryId } from "../../runtime/kernel/runs.ts";
 import { isSubagentKey } from "../../runtime/routing/index.ts";
-import type { Effect } from "../../runtime/kernel/state.ts";
+import type { AgentEntry, Effect, SessionLane } from "../../runtime/kernel/state.ts";
 
 /** Appends whose answer the kernel does not have yet. */
 export interface Flights {
@@ -25,12 +24,14 @@ export interface Flights {
 
 export function makeFlights(): Flights {
   const towards = new Map<string, number>();
+  let flying = 0;
   /** By the agent that sent, and then by the incarnation of its cell: asked after every step, so no text is built for it. */
   const sentBy = new Map<string, Map<number, number>>();
   const count = ({ envelope, ticket }: Extract<Effect, { type: "append" }>, by: 1 | -1): void => {
     const { sessionKey } = envelope.header;
     const agentId = isSubagentKey(sessionKey) ? entryId(sessionKey.split(":")[3] ?? "") : envelope.header.agentId;
     towards.set(agentId, (towards.get(agentId) ?? 0) + by);
+    flying += by;
     if (ticket.type !== "cell") return;
     const cells = sentBy.get(ticket.agentId) ?? new Map<number, number>();
     sentBy.set(ticket.agentId, cells.set(ticket.incarnation, (cells.get(ticket.incarnation) ?? 0) + by));
@@ -39,21 +40,56 @@ export function makeFlights(): Flights {
     begin: (effect) => count(effect, 1),
     end: (effect) => count(effect, -1),
     to: (agentId) => towards.get(agentId) ?? 0,
-    total: () => [...towards.values()].reduce((sum, flying) => sum + flying, 0),
+    total: () => flying,
     from: (agentId, incarnation) => sentBy.get(agentId)?.get(incarnation) ?? 0,
   };
 }
 
-export function checkInvariants(kernel: Kernel, nowMs: number, when: string, flights: Flights): void {
+/**
+ * A check of what holds after every step; `step` is named when something does not. It comes after each of the some 700 steps of
+ * a world: it makes no lists and texts while all is well, and counts in tables that it keeps from one step to the next.
+ */
+export function makeInvariants(): (kernel: Kernel, nowMs: number, step: string, flights: Flights) => void {
+  const places = makePlaceCount();
+  return (kernel, nowMs, step, flights) => {
+    places.clear();
+    checkInvariants(kernel, nowMs, flights, places, (what) => {
+      throw new Error(`after ${step}: ${what}`);
+    });
+  };
+}
+
+/** Who was found to hold how many places, by lane and agent. */
+interface PlaceCount {
+  clear(): void;
+  add(lane: string, agentId: string): void;
+  of(lane: string): ReadonlyMap<string, number>;
+}
+
+function makePlaceCount(): PlaceCount {
+  const lanes = new Map<string, Map<string, number>>();
+  const none: ReadonlyMap<string, number> = new Map();
+  return {
+    clear() {
+      for (const held of lanes.values()) if (held.size > 0) held.clear();
+    },
+    add(lane, agentId) {
+      let held = lanes.get(lane);
+      if (held === undefined) lanes.set(lane, (held = new Map()));
+      held.set(agentId, (held.get(agentId) ?? 0) + 1);
+    },
+    of: (lane) => lanes.get(lane) ?? none,
+  };
+}
+
+function checkInvariants(
+  kernel: Kernel,
+  nowMs: number,
+  flights: Flights,
+  places: PlaceCount,
+  wrong: (what: string) => never,
+): void {
   const k = kernel.state;
-  const wrong = (what: string): never => {
-    throw new Error(`${when}: ${what}`);
-  };
-  const holding = new Map<string, Map<string, number>>();
-  const holds = (name: string, agentId: string): void => {
-    const inLane = holding.get(name) ?? new Map<string, number>();
-    holding.set(name, inLane.set(agentId, (inLane.get(agentId) ?? 0) + 1));
-  };
   let live = 0;
   for (const agent of k.agents.values()) {
     const id = agent.spec.id;
@@ -62,13 +98,15 @@ export function checkInvariants(kernel: Kernel, nowMs: number, when: string, fli
       if (!k.pairings.isLive(pairing)) wrong(`slot ${slot} of ${id} is of ${pairing}, which is gone`);
       if (slot >= agent.nextSlot) wrong(`slot ${slot} of ${id} will be given again`);
     }
-    if (agent.run?.holdsPlace === true) holds(runLane, placesOf(agent));
+    if (agent.run?.holdsPlace === true) places.add(runLane, placesOf(agent));
     let held = 0;
     let suspects = 0;
     for (const turn of agent.turns.values()) {
       const name = laneOf(turn.mail.envelope.header);
-      if (turn.holdsPlace) holds(name, id);
-      for (const { suspect } of [turn.mail, ...turn.taken, ...turn.taking]) if (suspect) suspects++;
+      if (turn.holdsPlace) places.add(name, id);
+      if (turn.mail.suspect) suspects++;
+      for (const mail of turn.taken) if (mail.suspect) suspects++;
+      for (const mail of turn.taking) if (mail.suspect) suspects++;
       held += 1 + turn.taken.length + turn.taking.length;
       const lane = agent.lanes.get(turn.mail.envelope.header.sessionKey);
       if (!turn.mail.volatile && lane?.running !== turn)
@@ -86,18 +124,18 @@ export function checkInvariants(kernel: Kernel, nowMs: number, when: string, fli
         held++;
         if (mail.suspect) suspects++;
       }
-      const [head] = lane.running === undefined ? lane.queue : [];
+      const head = lane.running === undefined ? lane.queue[0] : undefined;
       const next = head?.mode === "collect" && k.quiet.has(lane) ? undefined : head;
       const wanted = next === undefined ? undefined : laneOf(next.envelope.header);
-      const names = [...agent.ready].filter(([, ready]) => ready.has(lane)).map(([readyIn]) => readyIn);
-      if (agent.disabled === undefined && names.join() !== (wanted ?? ""))
-        wrong(`${lane.key} is ready in the lanes ${JSON.stringify(names)}, and should be in ${wanted ?? "none"}`);
+      if (agent.disabled === undefined && !isReadyIn(agent, lane, wanted))
+        wrong(`${lane.key} is ready in the lanes ${readyIn(agent, lane)}, and should be in ${wanted ?? "none"}`);
     }
     if (agent.suspects !== suspects) wrong(`${id} counts ${agent.suspects} suspects and has ${suspects}`);
     // Appends in flight are counted and not yet in a lane.
-    const due = held + flights.to(id);
+    const flying = flights.to(id);
+    const due = held + flying;
     if (agent.depth !== due) wrong(`${id} counts ${agent.depth} envelopes and has ${due}`);
-    const sum = [...agent.sessionDepth.values()].reduce((total, depth) => total + depth, 0);
+    const sum = sumOf(agent.sessionDepth);
     if (sum !== agent.depth) wrong(`the sessions of ${id} count ${sum} envelopes, the agent ${agent.depth}`);
     const mayBecomeDue =
       agent.turns.size > 0 || agent.lanes.size > 0 || (agent.phase !== "dormant" && agent.phase !== "parked");
@@ -108,14 +146,13 @@ export function checkInvariants(kernel: Kernel, nowMs: number, when: string, fli
     if (agent.unacked !== unacked) wrong(`${id} counts ${agent.unacked} sends in flight and has ${unacked}`);
     if (agent.openCalls.size > k.settings.limits.callsPerCellMax)
       wrong(`${id} has ${agent.openCalls.size} calls without an answer`);
-    if (agent.appending !== flights.to(id))
-      wrong(`${id} counts ${agent.appending} appends in flight and has ${flights.to(id)}`);
+    if (agent.appending !== flying) wrong(`${id} counts ${agent.appending} appends in flight and has ${flying}`);
     checkBounds(kernel, agent, wrong);
     checkNotStalled(kernel, agent, nowMs, wrong);
   }
   for (const [trace, { messages, calls, open }] of k.chains) {
-    const isCounted = [...open].every((id) => k.mail.has(id) || hasTurn(kernel, id));
-    if (!isCounted) wrong(`the chain ${trace} counts on mail that is gone`);
+    for (const id of open)
+      if (!k.mail.has(id) && !hasTurn(kernel, id)) wrong(`the chain ${trace} counts on mail that is gone`);
     if (messages > k.settings.limits.chainMessagesMax) wrong(`the chain ${trace} has ${messages} messages`);
     if (calls > k.settings.limits.chainCallsMax) wrong(`the chain ${trace} has ${calls} tool calls`);
     if (open.size === 0 && flights.total() === 0) wrong(`the chain ${trace} is over and not forgotten`);
@@ -128,10 +165,10 @@ export function checkInvariants(kernel: Kernel, nowMs: number, when: string, fli
   for (const { spec } of k.roomy) wrong(`a place at ${spec.id} is free, and nobody is asked whether he waits for it`);
   if (k.asks.size > k.settings.limits.asksMax) wrong(`${k.asks.size} asks wait`);
   for (const [name, lane] of k.lanes) {
-    const found = holding.get(name) ?? new Map<string, number>();
-    const sum = [...found.values()].reduce((all, one) => all + one, 0);
+    const found = places.of(name);
+    const sum = sumOf(found);
     if (lane.running !== sum) wrong(`lane ${name} counts ${lane.running} turns and has ${sum}`);
-    if (!isDeepStrictEqual(lane.held, found))
+    if (!isSame(lane.held, found))
       wrong(`lane ${name} counts ${JSON.stringify([...lane.held])} by agent and has ${JSON.stringify([...found])}`);
     for (const agentId of lane.atBound)
       if (!isAtBound(k, lane, agentId))
@@ -144,6 +181,33 @@ export function checkInvariants(kernel: Kernel, nowMs: number, when: string, fli
   if (live > k.settings.liveCellsMax) wrong(`${live} live cells, the budget is ${k.settings.liveCellsMax}`);
 }
 
+/** Ready in the lane `wanted` and in no other; in none when it is undefined. */
+function isReadyIn(agent: AgentEntry, lane: SessionLane, wanted: string | undefined): boolean {
+  let found = wanted === undefined;
+  for (const [name, ready] of agent.ready) {
+    if (!ready.has(lane)) continue;
+    if (name !== wanted) return false;
+    found = true;
+  }
+  return found;
+}
+
+function readyIn(agent: AgentEntry, lane: SessionLane): string {
+  return JSON.stringify([...agent.ready].filter(([, ready]) => ready.has(lane)).map(([name]) => name));
+}
+
+function sumOf(counts: ReadonlyMap<unknown, number>): number {
+  let sum = 0;
+  for (const count of counts.values()) sum += count;
+  return sum;
+}
+
+function isSame(one: ReadonlyMap<string, number>, other: ReadonlyMap<string, number>): boolean {
+  if (one.size !== other.size) return false;
+  for (const [name, count] of one) if (other.get(name) !== count) return false;
+  return true;
+}
+
 /** What is in memory alone is in no table of mail. */
 function hasTurn(kernel: Kernel, envelopeId: string): boolean {
   for (const agent of kernel.state.agents.values())
@@ -151,18 +215,16 @@ function hasTurn(kernel: Kernel, envelopeId: string): boolean {
   return false;
 }
 
+const nobody: NonNullable<AgentEntry["crowd"]> = [];
+
 /** Of what waits in memory, beside the disk and for a place. */
-function checkBounds(
-  kernel: Kernel,
-  agent: typeof kernel.state.agents extends Map<string, infer A> ? A : never,
-  wrong: (what: string) => never,
-): void {
+function checkBounds(kernel: Kernel, agent: AgentEntry, wrong: (what: string) => never): void {
   const k = kernel.state;
   const { id, mailbox } = agent.spec;
   const depthMax = mailbox?.depthMax ?? k.settings.limits.mailboxDepthMax;
   const held = agent.depth - agent.appending;
   if (held > depthMax) wrong(`${id} holds ${held} envelopes in memory, its bound is ${depthMax}`);
-  const crowd = agent.crowd ?? [];
+  const { crowd = nobody } = agent;
   if (crowd.length > k.settings.limits.parkedSendersMax) wrong(`${crowd.length} senders wait for a place at ${id}`);
   if (k.crowded.has(agent) !== crowd.length > 0) wrong(`${id} is wrongly ${k.crowded.has(agent) ? "" : "not "}crowded`);
   for (const waiting of crowd)
@@ -175,36 +237,39 @@ function checkBounds(
 }
 
 /** Mail that could start now and does not waits for an event that need not come. */
-function checkNotStalled(
-  kernel: Kernel,
-  agent: typeof kernel.state.agents extends Map<string, infer A> ? A : never,
-  nowMs: number,
-  wrong: (what: string) => never,
-): void {
+function checkNotStalled(kernel: Kernel, agent: AgentEntry, nowMs: number, wrong: (what: string) => never): void {
   const k = kernel.state;
   if (k.draining || agent.disabled !== undefined || nowMs < agent.notBeforeMs || agent.phase === "parked") return;
   const { restart, intensity, periodMs } = agent.spec.supervision;
-  if (agent.crashTimes.filter((at) => nowMs - at < periodMs).length > intensity)
+  let crashes = 0;
+  for (const atMs of agent.crashTimes) if (nowMs - atMs < periodMs) crashes++;
+  if (crashes > intensity)
     wrong(`${agent.spec.id} ended more than ${intensity} times within ${periodMs} ms and is not parked`);
   // The tick starts what a back-off that has just passed held back.
   if (agent.notBeforeMs > 0 && agent.phase === "dormant") return;
-  const { run } = agent;
-  const own = k.lanes.get(runLane);
-  const ready = [...agent.ready].some(([name, sessions]) => {
-    if (sessions.size === 0) return false;
-    if (run !== undefined)
-      return run.end === undefined && (run.holdsPlace || (own !== undefined && hasPlace(k, own, run.row.agentId)));
-    const places = k.lanes.get(name);
-    return places === undefined || hasPlace(k, places, agent.spec.id);
-  });
   // Before the gateway is up, a permanent agent is no concern of the tick.
   if (restart === "permanent" && agent.phase === "dormant" && k.astir.has(agent))
     wrong(`${agent.spec.id} is permanent and has no cell, and nothing is under way`);
-  if (!ready) return;
+  if (!mayStart(kernel, agent)) return;
   if (agent.phase === "dormant" && k.liveCells < k.settings.liveCellsMax && !k.wantingCells.has(agent.spec.id))
     wrong(`${agent.spec.id} has mail and no cell, and nothing is under way`);
   if (agent.phase === "live" && agent.notBeforeMs === 0 && agent.turns.size === 0)
     wrong(`${agent.spec.id} has a live cell and mail, and starts nothing`);
+}
+
+/** Whether a session of the agent is ready in a lane in which it can have a place now. */
+function mayStart({ state: k }: Kernel, agent: AgentEntry): boolean {
+  const { run } = agent;
+  for (const [name, sessions] of agent.ready) {
+    if (sessions.size === 0) continue;
+    // A run needs its own place, whatever the lane of its mail.
+    const lane = k.lanes.get(run === undefined ? name : runLane);
+    if (run === undefined) {
+      if (lane === undefined || hasPlace(k, lane, agent.spec.id)) return true;
+    } else if (run.end === undefined && (run.holdsPlace || (lane !== undefined && hasPlace(k, lane, run.row.agentId))))
+      return true;
+  }
+  return false;
 }
 
 /** Nothing is left of anything, once all mail has ended. */

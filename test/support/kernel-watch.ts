@@ -30,6 +30,8 @@ export function makeWatch(
   nowMs: () => number,
 ): Watch {
   const reached = new Set<string>();
+  /** The types of effects that are in it: asked at every effect. */
+  const types = new Set<Effect["type"]>();
   const problems: string[] = [];
   const acknowledged = new Set<string>();
   /** Envelopes with a turn at a cell, by cell. */
@@ -62,7 +64,8 @@ export function makeWatch(
   };
 
   const see = (effect: Effect): void => {
-    reached.add(`effect:${effect.type}`);
+    if (!types.has(effect.type)) reached.add(`effect:${effect.type}`);
+    types.add(effect.type);
     const k = state();
     for (const { crowd } of k.crowded) for (const { type } of crowd ?? []) reached.add(`parked:${type}`);
     switch (effect.type) {

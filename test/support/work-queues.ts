@@ -32,15 +32,18 @@ export function makeWorkQueues(random: Random): WorkQueues {
       else waiting.push(work);
     },
     step(nowMs) {
-      let names = [...queues.keys()];
-      if (stalls.size > 0) names = names.filter((name) => !isStalled(name, nowMs));
-      if (names.length === 0) return undefined;
-      const name = random.pick(names);
-      const waiting = queues.get(name);
-      const work = waiting?.shift();
-      if (waiting?.length === 0) queues.delete(name);
-      work?.();
-      return name;
+      let left = queues.size;
+      if (stalls.size > 0) for (const name of queues.keys()) if (isStalled(name, nowMs)) left--;
+      if (left === 0) return undefined;
+      left = random.below(left);
+      for (const [name, waiting] of queues) {
+        if ((stalls.size > 0 && isStalled(name, nowMs)) || left-- > 0) continue;
+        const work = waiting.shift();
+        if (waiting.length === 0) queues.delete(name);
+        work?.();
+        return name;
+      }
+      throw new Error("a queue with work is gone");
     },
     stall: (queue, untilMs) => void stalls.set(queue, untilMs),
     nextMs(nowMs) {
