@@ -71,6 +71,8 @@ export interface HeartbeatRule {
 export interface DayBudget {
   readonly tokensPerDay?: number;
   readonly costUsdPerDay?: number;
+  readonly toolCallsPerDay?: number;
+  readonly turnMinutesPerDay?: number;
 }
 
 export interface ResolvedAgent {

@@ -118,7 +118,7 @@ function beginTurn(
 ): void {
   const mail = lane.queue.shift();
   if (mail === undefined) return;
-  const turn = makeTurn(k, agent, mail);
+  const turn = makeTurn(k, agent, mail, nowMs);
   gather(k, lane, turn, nowMs);
   lane.running = turn;
   markReady(agent, lane);
@@ -143,7 +143,7 @@ function beginTurn(
   k.emit({ type: "agent-changed", agentId: agent.spec.id });
 }
 
-export function makeTurn(k: KernelState, agent: AgentEntry, mail: Mail): Turn {
+export function makeTurn(k: KernelState, agent: AgentEntry, mail: Mail, nowMs: number): Turn {
   const turn: Turn = {
     number: k.nextTurn++,
     mail,
@@ -174,6 +174,7 @@ export function makeTurn(k: KernelState, agent: AgentEntry, mail: Mail): Turn {
     commit: undefined,
     yielded: undefined,
     tokens: undefined,
+    work: { sinceMs: nowMs, toolCalls: 0 },
     context: undefined,
   };
   agent.turns.set(turn.number, turn);

@@ -24,7 +24,7 @@ import type { ListTools } from "./tool-lists.ts";
 import type { SignalCall } from "./signal-call.ts";
 import type { Supervision } from "./supervision.ts";
 import type { CommitRow } from "./turn-rows.ts";
-import type { AppendTicket, AcceptResult, ExitReason } from "./state.ts";
+import type { AppendTicket, AcceptResult, ExitReason, TurnWork } from "./state.ts";
 
 export interface AuditEffect extends AuditFacts {
   readonly type: "audit";
@@ -97,6 +97,7 @@ export type Effect =
       readonly failure: Failure | undefined;
       readonly outbound: ReplyRoute | undefined;
       readonly tokens: Tokens | undefined;
+      readonly work: TurnWork;
       readonly noticed: number | undefined;
       readonly contextUsed: number | undefined;
     }
@@ -175,6 +176,10 @@ export type Effect =
       readonly tool: string;
       readonly params: string;
       readonly body: string;
+      /** When this delivery of the turn began. */
+      readonly sinceMs: number;
+      /** An earlier delivery made it, and it was judged then. */
+      readonly wasMade: boolean;
     }
   /** The call lacks this right, which an operator may grant; ends with `rightAsked` (`right-requests.ts`). */
   | {

@@ -49,7 +49,7 @@ import {
   type SpawnRequest,
   whyNoMoreRuns,
 } from "./runs.ts";
-import { receiveFrame } from "./syscalls.ts";
+import { awaitsCall, receiveFrame } from "./syscalls.ts";
 import { judgedTurn, type ListTools, toolsOf, toolsReady } from "./tool-lists.ts";
 import type { JudgedTurn, KernelSettings } from "./settings.ts";
 import type { SignalCall } from "./signal-call.ts";
@@ -260,6 +260,8 @@ export function makeKernel(
       sendAs(k, agent, turn, request, nowMs);
       return true;
     },
+    /** Whether the turn of the call goes on, and waits for its result. */
+    awaitsCall: (call: Extract<Effect, { type: "call" }>): boolean => awaitsCall(k, call),
     /** The result object of a tool call, refusals included (JSON); it is recorded, and the transcript keeps it. */
     callResult(call: Extract<Effect, { type: "call" }>, json: string): void {
       const agent = k.agents.get(call.agentId);

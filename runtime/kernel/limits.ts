@@ -106,6 +106,8 @@ export const limits = {
   modelTextEveryMs: 20,
   /** USD that the budget of a run may name: beyond it the numbers are not exact any more. */
   costUsdMax: 1_000_000,
+  /** Minutes of turns that the budget of an agent may name for a day: those of a hundred turns that never rest. */
+  turnMinutesPerDayMax: 144_000,
   /** USD for a million tokens that a config may name: a hundred times what the dearest model costs; costs stay exact numbers. */
   modelPriceMax: 100_000,
   /** Characters of the name of a model, with its provider. */

@@ -10,6 +10,8 @@ export interface ModelCall {
   readonly incarnation: number;
   readonly ref: number;
   readonly turn: number;
+  /** When this delivery of the turn began. */
+  readonly sinceMs: number;
   readonly header: EnvelopeHeader;
   /** Number of the call in its turn. */
   readonly key: number;

@@ -52,6 +52,7 @@ export function modelCall(k: KernelState, agent: AgentEntry, turn: Turn, record:
     incarnation: agent.incarnation,
     ref,
     turn: turn.number,
+    sinceMs: turn.work.sinceMs,
     header: turn.mail.envelope.header,
     key,
     named: model,

@@ -162,7 +162,7 @@ export function sendVolatile(k: KernelState, agent: AgentEntry, turn: Turn, reco
     mode: undefined,
     shortened: false,
   };
-  const volatileTurn = makeTurn(k, target, mail);
+  const volatileTurn = makeTurn(k, target, mail, nowMs);
   k.emit({
     type: "audit",
     event: "message",

@@ -63,6 +63,13 @@ export interface SessionLane {
   quietAtMs: number | undefined;
 }
 
+/** What one delivery of a turn took, from its beginning on. */
+export interface TurnWork {
+  readonly sinceMs: number;
+  /** That were made in it, and not repeated. */
+  toolCalls: number;
+}
+
 export interface Turn {
   readonly number: number;
   readonly mail: Mail;
@@ -109,6 +116,7 @@ export interface Turn {
   yielded: string | undefined;
   /** Reported so far (`usage.ts`). */
   tokens: Tokens | undefined;
+  readonly work: TurnWork;
   /** Tokens of its last request to a model with the answer, by the number of the call; gone when the conversation was shortened after it. */
   context: { readonly key: number; readonly tokens: number } | undefined;
 }

@@ -238,6 +238,7 @@ function call(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): 
     return;
   }
   if (agent.run !== undefined) agent.run.toolCalls++;
+  if (!wasMade) turn.work.toolCalls++;
   agent.openCalls.add(record.ref);
   const effect: Extract<Effect, { type: "call" }> = {
     type: "call",
@@ -250,9 +251,18 @@ function call(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): 
     tool: record.a,
     params: record.b,
     body: record.c,
+    sinceMs: turn.work.sinceMs,
+    wasMade,
   };
   if (turn.mail.volatile || k.settings.isRepeatable(record.a)) k.emit(effect);
   else startTool(k, agent, turn, id, effect);
+}
+
+export function awaitsCall(k: KernelState, asked: Extract<Effect, { type: "call" }>): boolean {
+  const agent = k.agents.get(asked.agentId);
+  if (agent?.incarnation !== asked.incarnation || !agent.openCalls.has(asked.ref)) return false;
+  const turn = agent.turns.get(asked.turn);
+  return turn?.stage === "delivered" && !turn.mail.aborted;
 }
 
 function whyNoTool(k: KernelState, agent: AgentEntry, turn: Turn, { slot, a: tool }: UpRecord): Refusal | undefined {

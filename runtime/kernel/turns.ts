@@ -207,6 +207,7 @@ function commitTurn(k: KernelState, agent: AgentEntry, turn: Turn, outcome: Outc
     failure: outcome.status === "error" ? { code: outcome.code, message: outcome.message } : undefined,
     outbound: outcome.status === "ok" ? leavesBy(header, outcome.text) : undefined,
     tokens: turn.tokens,
+    work: turn.work,
     contextUsed: outcome.status === "error" ? undefined : turn.context?.tokens,
     noticed: outcome.status === "error" ? undefined : turn.notices?.at(-1)?.number,
   };

@@ -403,9 +403,8 @@ function headAfter(
     lastPreview: preview(turn.outcomeText ?? headOf(envelope.body)),
     // Nobody is there to speak to.
     ...(replyRoute.type === "channel" && replyRoute.channel !== urlChannel ? { lastRoute: replyRoute } : {}),
-    ...(turn.tokens === undefined
-      ? {}
-      : { tokens: addTokens(before.tokens, turn.tokens), spent: addToDay(before.spent, turn.tokens, turn.atMs) }),
+    ...(turn.tokens === undefined ? {} : { tokens: addTokens(before.tokens, turn.tokens) }),
+    ...(turn.tokens === undefined && turn.work === undefined ? {} : { spent: addToDay(before.spent, turn, turn.atMs) }),
   };
 }
 

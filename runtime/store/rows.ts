@@ -9,7 +9,7 @@ import type { CallId, StepRow } from "../kernel/steps.ts";
 import type { CommitRow } from "../kernel/turn-rows.ts";
 import type { StoredRun } from "./stored-run.ts";
 import type { TimerTask } from "./task-rows.ts";
-import type { ContextUsed, SpentLately } from "./usage-rows.ts";
+import type { ContextUsed, SpentLately, Work } from "./usage-rows.ts";
 
 export interface AgentPlace {
   readonly agentId: string;
@@ -165,6 +165,8 @@ export interface TurnCommit extends ContextUsed {
   readonly outbound?: ReplyRoute;
   /** What it reported of models. */
   readonly tokens?: Tokens;
+  /** Absent: its agent has no budget of it. */
+  readonly work?: Work;
   /** The number of the last notice that it had. */
   readonly noticed?: number;
   readonly atMs: number;

@@ -1,5 +1,5 @@
 /**
- * What models took, by day and session: rows in the registry beside the session index, so that a sum opens no agent's environment and
+ * What models took and turns did, by day and session: rows in the registry beside the session index, so that a sum opens no agent's environment and
  * stays when a session begins anew or is deleted.
  *
  *   ["spent", day, sessionId, 0]  → UsageRow   `day` counts from 1970-01-01, in UTC; the last part leaves a place before each row
@@ -8,16 +8,21 @@
  * add: what is brought up to date twice after a crash counts once.
  */
 import { limits } from "../kernel/limits.ts";
-import type { Tokens } from "../kernel/run-rows.ts";
-import { addTokens } from "../kernel/usage.ts";
+import { addTokens, noTokens } from "../kernel/usage.ts";
 import { type Environment, top } from "./environment.ts";
 import { keyText } from "./key-text.ts";
-import { type DayTokens, dayOf, type UsageQuery, type UsageRow } from "./usage-rows.ts";
+import { addWork, type DaySpent, dayOf, type Spent, type UsageQuery, type UsageRow } from "./usage-rows.ts";
 
-export function addToDay(before: DayTokens | undefined, used: Tokens, atMs: number): DayTokens {
+export function addToDay(last: DaySpent | undefined, { tokens, work }: Partial<Spent>, atMs: number): DaySpent {
   // A clock that is set back begins no day again whose row is written.
-  const day = Math.max(dayOf(atMs), before?.day ?? 0);
-  return { day, tokens: addTokens(before?.day === day ? before.tokens : undefined, used) };
+  const day = Math.max(dayOf(atMs), last?.day ?? 0);
+  const before = last?.day === day ? last : undefined;
+  const sum = work === undefined ? before?.work : addWork(before?.work, work);
+  return {
+    day,
+    tokens: tokens === undefined ? (before?.tokens ?? noTokens) : addTokens(before?.tokens, tokens),
+    ...(sum === undefined ? {} : { work: sum }),
+  };
 }
 
 /** Inside a transaction. Removes as well what is too old, two rows for one that is written, so that none of it stays. */

@@ -1,15 +1,26 @@
 /** What the store's call for usage takes and gives: what models took, by day and session. */
 import type { Tokens } from "../kernel/run-rows.ts";
 
-/** What a transcript took on the last day on which it took anything. */
-export interface DayTokens {
-  readonly day: number;
+/** What turns did beside asking models. Counted for agents that have a budget of it alone. */
+export interface Work {
+  readonly toolCalls: number;
+  /** How long they took, with all that they waited for, in ms. */
+  readonly turnMs: number;
+}
+
+export interface Spent {
   readonly tokens: Tokens;
+  readonly work?: Work;
+}
+
+/** What a transcript took on the last day on which it took anything. */
+export interface DaySpent extends Spent {
+  readonly day: number;
 }
 
 /** A part of a session's row. Absent: its transcript took nothing yet. */
 export interface SpentLately {
-  readonly spent?: DayTokens;
+  readonly spent?: DaySpent;
 }
 
 /** How full a conversation is. */
@@ -19,7 +30,7 @@ export interface ContextUsed {
 }
 
 /** What one transcript took on one day. */
-export interface UsageRow extends DayTokens {
+export interface UsageRow extends DaySpent {
   readonly key: string;
   readonly agentId: string;
   readonly sessionId: string;
@@ -40,3 +51,7 @@ export const dayOf = (atMs: number): number => Math.floor(atMs / dayMs);
 
 /** `2026-01-31`. */
 export const dateOfDay = (day: number): string => new Date(day * dayMs).toISOString().slice(0, 10);
+
+export function addWork(before: Work = { toolCalls: 0, turnMs: 0 }, { toolCalls, turnMs }: Work): Work {
+  return { toolCalls: before.toolCalls + toolCalls, turnMs: before.turnMs + turnMs };
+}

@@ -14,6 +14,7 @@ import type { AcceptResult, AuditEffect, Effect } from "../kernel/state.ts";
 import type { StandingOrder, Store } from "../store/port.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
 import { type CellHost, makeCellHost } from "../thread/cell-host.ts";
+import type { AgentBudgets } from "./agent-budgets.ts";
 import { specOf } from "./agent-spec.ts";
 import { type Deliver, makeAnswers } from "./answers.ts";
 import { makeAlarm } from "./alarm.ts";
@@ -63,6 +64,7 @@ export interface DriverDeps {
   readonly deliver: Deliver;
   /** A session tool was called by a cell whose right to it is checked. */
   readonly callTool: (effect: Extract<Effect, { type: "call" }>) => void;
+  readonly budgets: Pick<AgentBudgets, "countsWork" | "bookTime">;
   readonly models: Pick<Models, "ask" | "endTurn" | "endCell">;
   /** Commands of agents end with what they were for. */
   readonly commands: Pick<CommandTools, "endTurn" | "endCell">;

@@ -158,14 +158,13 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const modelSettings = makeDerived(() => live.current(), modelSettingsOf);
   const budgets = makeAgentBudgets({ budgetOf: (agentId) => agents.get(agentId)?.budget, store, nowMs });
   const models = makeModels({ budgets, kernel, settings: modelSettings, start: parts.startBroker, nowMs });
-  const onFollowUp = makeExchanges({ store, kernel, accept: (admission) => driver.accept(admission), log });
   const threadTools = makeThreadTools(
     { config, agents, log, kernel, nowMs, publish, note: audit.note, models, store, signals: () => signals, newId },
     parts,
   );
   const toolDesk = makeToolDesk({ config, agents, tools: () => tools, mcp: threadTools.mcp, log });
   const driver: Driver = makeDriver({
-    onFollowUp,
+    onFollowUp: makeExchanges({ store, kernel, accept: (admission) => driver.accept(admission), log }),
     config,
     agents,
     policy,
@@ -184,7 +183,8 @@ export function makeGateway(parts: GatewayParts): Gateway {
     onSessionChanged,
     onDeadLetter: () => void deadLetters.changed(),
     deliver,
-    callTool: (call) => runTool(tools, driver.kernel, call, trail),
+    callTool: (call) => runTool(tools, driver.kernel, call, trail, budgets),
+    budgets,
     noteAudit: trail,
     isRepeatable: (tool) => isRepeatable(tools, tool),
     toolDesk,

@@ -93,7 +93,7 @@ export function makeModels({ kernel, settings, start, budgets, nowMs }: ModelsDe
 
   const ask = async (id: number, call: ModelCall): Promise<ModelEnd> => {
     try {
-      const spent = await budgets.whyNot(call.header.agentId);
+      const spent = await budgets.whyNot(call.header.agentId, call.sinceMs);
       if (spent !== undefined) return { ok: false, refusal: spent };
       return await once(id, call).catch((error: unknown) => {
         if (isLost(error) && !isClosed) return once(id, call);

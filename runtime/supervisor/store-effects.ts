@@ -12,6 +12,7 @@ import type { Effect } from "../kernel/state.ts";
 import { storedOutcome } from "../kernel/turns.ts";
 import { sessionChannel, sessionKind } from "../routing/index.ts";
 import type { Store } from "../store/port.ts";
+import type { AgentBudgets } from "./agent-budgets.ts";
 import type { Logger } from "./driver.ts";
 import { historyTurnsOf } from "./direct-history.ts";
 import { resetFor } from "./reset-rules.ts";
@@ -28,6 +29,7 @@ export interface StoreEffectsDeps {
   readonly kernel: Kernel;
   readonly store: Store;
   readonly runs: Pick<Runs, "opened" | "reopened" | "began">;
+  readonly budgets: Pick<AgentBudgets, "countsWork" | "bookTime">;
   /** One more is in the store. */
   readonly onDeadLetter: () => void;
   readonly onSessionChanged: (sessionKey: string, agentId: string, reason: string) => void;
@@ -36,7 +38,7 @@ export interface StoreEffectsDeps {
 }
 
 export function makeStoreEffects(deps: StoreEffectsDeps): (effect: StoreEffect) => void {
-  const { config, kernel, store, runs, log, nowMs } = deps;
+  const { budgets, config, kernel, store, runs, log, nowMs } = deps;
   const failed = (what: string, fields: object) => (error: unknown) =>
     log.error({ ...fields, error: toRefusal(error) }, what);
 
@@ -50,6 +52,8 @@ export function makeStoreEffects(deps: StoreEffectsDeps): (effect: StoreEffect) 
 
   function commit(effect: Extract<Effect, { type: "commit" }>): void {
     const { header } = effect;
+    const counts = budgets.countsWork(header.agentId);
+    const turnMs = Math.max(0, nowMs() - effect.work.sinceMs);
     store
       .commit({
         envelopeId: header.id,
@@ -64,12 +68,14 @@ export function makeStoreEffects(deps: StoreEffectsDeps): (effect: StoreEffect) 
         ...(effect.failure === undefined ? {} : { failure: effect.failure }),
         ...(effect.outbound === undefined ? {} : { outbound: effect.outbound }),
         ...(effect.tokens === undefined ? {} : { tokens: effect.tokens }),
+        ...(counts ? { work: { toolCalls: effect.work.toolCalls, turnMs } } : {}),
         ...(effect.contextUsed === undefined ? {} : { contextUsed: effect.contextUsed }),
         ...(effect.noticed === undefined ? {} : { noticed: effect.noticed }),
         atMs: nowMs(),
       })
       .then(
         () => {
+          if (counts) budgets.bookTime(header.agentId, turnMs);
           kernel.committed(effect.agentId, effect.turn, { ok: true }, nowMs());
           const isShortened = effect.rows.some(({ role }) => role === "compaction");
           if (isShortened) deps.onSessionChanged(header.sessionKey, header.agentId, "compact");

@@ -26,9 +26,12 @@ interface Sum {
 
 const nothing: Sum = { tokens: noTokens, missingCostEntries: 0 };
 
+/** The row is of work alone. */
+const tookNone = ({ input, output }: Tokens): boolean => input + output === 0;
+
 const add = (sum: Sum = nothing, { tokens }: UsageRow): Sum => ({
   tokens: addTokens(sum.tokens, tokens),
-  missingCostEntries: sum.missingCostEntries + (tokens.costNanos === undefined ? 1 : 0),
+  missingCostEntries: sum.missingCostEntries + (tokens.costNanos === undefined && !tookNone(tokens) ? 1 : 0),
 });
 
 const view = ({ tokens: { input, output, costNanos = 0 }, missingCostEntries }: Sum) => ({

@@ -122,6 +122,45 @@ test("A11.1: an agent that has used up its day asks no model more, also in the n
   expect(await told(next, { prompt: "hi" })).toEqual([{ code: "CLOISTER_BUDGET_SPENT" }]);
 });
 
+test("A11.1: an agent that has used up its tool calls of the day calls no tool more, also in the next process", async () => {
+  const shift = Math.floor(Date.now() / 86_400_000) * 86_400_000 + 43_200_000 - Date.now();
+  const usual = { startBroker, nowMs: () => Date.now() + shift };
+  const main = { id: "main", ...actor("talker"), budget: { toolCallsPerDay: 2 } };
+  const gateway = await openGateway([main, { id: "free", ...actor("talker") }], {}, usual);
+  const list = async (of: TestGateway, agentId = "main"): Promise<unknown> =>
+    JSON.parse(await of.reply(agentId, JSON.stringify({ tool: "sessions_list", params: {} })));
+  const spent = {
+    status: "forbidden",
+    error: expect.stringContaining("2 tool calls for today (budget.toolCallsPerDay)"),
+  };
+  expect(await list(gateway)).toHaveProperty("sessions");
+  expect(await list(gateway)).toHaveProperty("sessions");
+  expect(await list(gateway)).toMatchObject(spent);
+  expect(await list(gateway, "free")).toHaveProperty("sessions");
+  await gateway.drain(1_000);
+  const next = await openGateway([], {}, { ...usual, store: gateway.store, config: gateway.config });
+  expect(await list(next)).toMatchObject(spent);
+  expect(await list(next, "free")).toHaveProperty("sessions");
+});
+
+test("A11.1: an agent whose turns have used up the time of its day asks no model more, in the turn that goes on as well", async () => {
+  const server = await openModelServer("anthropic-messages", [says("one"), says("two")]);
+  const shift = Math.floor(Date.now() / 86_400_000) * 86_400_000 + 43_200_000 - Date.now();
+  // With the first request to the provider a minute and a half have passed.
+  const usual = { startBroker, nowMs: () => Date.now() + shift + (server.received.length > 0 ? 90_000 : 0) };
+  const main = { id: "main", ...actor("asker"), model: "anthropic/m", budget: { turnMinutesPerDay: 1 } };
+  const models = { providers: { anthropic: wire(server.baseUrl) }, catalogue: [], authOrder: {}, variables: {} };
+  const gateway = await openGateway([main], { models }, usual);
+  expect(await told(gateway, { requests: [{}, {}] })).toMatchObject([
+    { text: "one" },
+    { code: "CLOISTER_BUDGET_SPENT" },
+  ]);
+  await gateway.drain(1_000);
+  const next = await openGateway([], {}, { ...usual, store: gateway.store, config: gateway.config });
+  expect(await told(next, {})).toEqual([{ code: "CLOISTER_BUDGET_SPENT" }]);
+  expect(server.received).toHaveLength(1);
+});
+
 test("A11.1: a sub-agent whose budget of money is used up ends before its next call of a model", async () => {
   const gateway = await open();
   const task = JSON.stringify({ requests: [{}, {}, {}], prompt: "hi" });

@@ -26,6 +26,10 @@ const usage = z.object({
         tokensLeft: z.number().optional(),
         costUsdPerDay: z.number().optional(),
         costUsdLeft: z.number().optional(),
+        toolCallsPerDay: z.number().optional(),
+        toolCallsLeft: z.number().optional(),
+        turnMinutesPerDay: z.number().optional(),
+        turnMinutesLeft: z.number().optional(),
       }),
     )
     .catch([]),
@@ -53,10 +57,14 @@ export function formatUsage(payload: unknown): readonly string[] {
   ];
 }
 
-function formatBudget({ agentId, tokensPerDay, tokensLeft, costUsdPerDay, costUsdLeft }: Budget): string {
+function formatBudget({ agentId, ...of }: Budget): string {
   const kinds = [
-    ...(tokensLeft === undefined ? [] : [`${tokensLeft} of ${tokensPerDay} tokens`]),
-    ...(costUsdLeft === undefined ? [] : [`$${costUsdLeft.toFixed(4)} of $${costUsdPerDay?.toFixed(4)}`]),
+    ...(of.tokensLeft === undefined ? [] : [`${of.tokensLeft} of ${of.tokensPerDay} tokens`]),
+    ...(of.costUsdLeft === undefined ? [] : [`$${of.costUsdLeft.toFixed(4)} of $${of.costUsdPerDay?.toFixed(4)}`]),
+    ...(of.toolCallsLeft === undefined ? [] : [`${of.toolCallsLeft} of ${of.toolCallsPerDay} tool calls`]),
+    ...(of.turnMinutesLeft === undefined
+      ? []
+      : [`${of.turnMinutesLeft.toFixed(1)} of ${of.turnMinutesPerDay} minutes of turns`]),
   ];
   return `${agentId} has ${kinds.join(" and ")} left today`;
 }

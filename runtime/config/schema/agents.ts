@@ -93,13 +93,18 @@ const agentKeys = {
     model().optional(),
   ),
   budget: key(
-    "What the agent may take of models in one day of UTC, its sub-agents' runs as this agent among them; then its calls of models are refused.",
+    "What the agent may take in one day of UTC, its sub-agents' runs as this agent among them; then its calls are refused.",
     z
       .strictObject({
         tokensPerDay: key("Tokens, read and written.", z.int().min(1).max(Number.MAX_SAFE_INTEGER).exactOptional()),
         costUsdPerDay: key(
           "USD, by the prices of the configuration: a model that has none costs nothing here.",
           z.number().positive().max(limits.costUsdMax).exactOptional(),
+        ),
+        toolCallsPerDay: key("Tool calls.", z.int().min(1).max(Number.MAX_SAFE_INTEGER).exactOptional()),
+        turnMinutesPerDay: key(
+          "Minutes that its turns take, with all that they wait for; then calls of models and tools are refused.",
+          z.number().positive().max(limits.turnMinutesPerDayMax).exactOptional(),
         ),
       })
       .optional(),

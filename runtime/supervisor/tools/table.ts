@@ -4,10 +4,11 @@
  */
 import type { z } from "zod";
 import { isNamed, mcpTools } from "../../../auth/tool-names.ts";
-import { toRefusal } from "../../kernel/errors.ts";
+import { type Refusal, toRefusal } from "../../kernel/errors.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { AuditEffect, Effect } from "../../kernel/state.ts";
 import { refusalResult, type ToolErrorCode, toolErrorCode } from "../../kernel/tool-results.ts";
+import type { AgentBudgets } from "../agent-budgets.ts";
 
 export type ToolCall = Extract<Effect, { type: "call" }>;
 
@@ -46,12 +47,16 @@ export function isRepeatable(tools: ToolTable, name: string): boolean {
   return toolOf(tools, name)?.repeat !== "acts";
 }
 
-/** Runs the tool of a call whose right is checked, and gives the kernel its result, also when it throws. */
+/**
+ * Runs the tool of a call whose right is checked, and gives the kernel its result, also when it throws. `budgets`: of the agent's day; absent for
+ * a call that was taken before.
+ */
 export function runTool(
   tools: ToolTable,
-  kernel: Pick<Kernel, "callResult">,
+  kernel: Pick<Kernel, "callResult" | "awaitsCall">,
   call: ToolCall,
   noteAudit: (effect: AuditEffect) => void,
+  budgets?: Pick<AgentBudgets, "takeCall">,
 ): void {
   const answer = (result: object): void => {
     if ("status" in result && result.status === "forbidden") noteAudit(refusalOf(call, result as ToolRefusal));
@@ -62,16 +67,28 @@ export function runTool(
     answer(fault("not_found", `no tool is called ${call.tool}`));
     return;
   }
-  tool.run(call).then(
-    (result) => {
-      if (result !== undefined) answer(result);
-    },
-    (error: unknown) => {
-      const refusal = toRefusal(error);
-      answer(refusalResult(refusal) ?? fault(toolErrorCode(refusal.code), refusal.message));
-    },
-  );
+  const run = (): void =>
+    void tool.run(call).then(
+      (result) => {
+        if (result !== undefined) answer(result);
+      },
+      (error: unknown) => answer(resultOf(toRefusal(error))),
+    );
+  const spent = call.wasMade
+    ? undefined
+    : budgets?.takeCall({ agentId: call.header.agentId, sinceMs: call.sinceMs })?.catch(toRefusal);
+  if (spent === undefined) run();
+  else
+    void spent.then((refusal) => {
+      // No matter of policy, so that the audit trail has nothing of it.
+      if (refusal !== undefined) kernel.callResult(call, JSON.stringify(resultOf(refusal)));
+      // The turn may have been stopped meanwhile: then nothing begins.
+      else if (kernel.awaitsCall(call)) run();
+    });
 }
+
+const resultOf = (refusal: Refusal): object =>
+  refusalResult(refusal) ?? fault(toolErrorCode(refusal.code), refusal.message);
 
 /** The policy said no to what the call names. */
 function refusalOf({ header, tool, params }: ToolCall, { error }: ToolRefusal): AuditEffect {

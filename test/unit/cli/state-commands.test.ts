@@ -188,7 +188,10 @@ describe("status --usage", () => {
     totals: { ...sum, missingCostEntries: 2 },
     daily: [{ date: "2026-01-30", ...sum }],
     agents: [{ agentId: "raul", ...sum }],
-    budgets: [{ agentId: "raul", tokensPerDay: 2_000, tokensLeft: 945, costUsdPerDay: 5, costUsdLeft: 4.75 }],
+    budgets: [
+      { agentId: "raul", tokensPerDay: 2_000, tokensLeft: 945, costUsdPerDay: 5, costUsdLeft: 4.75 },
+      { agentId: "ann", toolCallsPerDay: 9, toolCallsLeft: 8, turnMinutesPerDay: 60, turnMinutesLeft: 1 / 3 },
+    ],
   };
 
   it("tells tokens and money by day and agent, what has no price, and that older days are missing", async () => {
@@ -201,6 +204,7 @@ describe("status --usage", () => {
     expect(text).toContain("2 days of sessions have no known price");
     expect(text).toContain("older days are not in it");
     expect(text).toContain("raul has 945 of 2000 tokens and $4.7500 of $5.0000 left today");
+    expect(text).toContain("ann has 8 of 9 tool calls and 0.3 of 60 minutes of turns left today");
   });
 
   it("is asked for with --all as well, is in the JSON, and is not asked for otherwise", async () => {

@@ -1,4 +1,4 @@
-/** A11.1: what an agent may take of models in one day, over restarts and days. */
+/** A11.1: what an agent may take in one day, over restarts and days. */
 import { describe, expect, it } from "vitest";
 import { limits } from "../../../runtime/kernel/limits.ts";
 import type { DayBudget } from "../../../runtime/config/resolved.ts";
@@ -94,6 +94,49 @@ describe("A11.1: the budget of an agent", () => {
     const { budgets, queries } = open({ tokensPerDay: 1 });
     budgets.book("free", { input: 5, output: 5 });
     expect(await budgets.whyNot("free")).toBeUndefined();
+    expect(queries).toEqual([]);
+  });
+
+  const worked = (toolCalls: number, turnMs: number): UsageRow => ({
+    ...row("main", 1, 0),
+    work: { toolCalls, turnMs },
+  });
+  const call = { agentId: "main", sinceMs: noon };
+
+  it("of tool calls is taken call by call, also what was made before the process began", async () => {
+    const { budgets } = open({ toolCallsPerDay: 3 }, [worked(1, 0)]);
+    expect(budgets.countsWork("main")).toBe(true);
+    const taken = await Promise.all([budgets.takeCall(call), budgets.takeCall(call), budgets.takeCall(call)]);
+    expect(taken).toMatchObject([undefined, undefined, { code: "CLOISTER_BUDGET_SPENT" }]);
+    expect(taken[2]?.message).toBe(
+      "the agent main has used up its budget of 3 tool calls for today (budget.toolCallsPerDay)",
+    );
+    expect(await budgets.left("main")).toEqual({ toolCallsPerDay: 3, toolCallsLeft: 0 });
+    // It may still ask its model what to answer.
+    expect(await budgets.whyNot("main", noon)).toBeUndefined();
+  });
+
+  it("of time counts the turns that are over and the one that asks, and refuses models and tools", async () => {
+    const { budgets, at } = open({ turnMinutesPerDay: 2 }, [worked(9, 30_000)]);
+    expect(await budgets.takeCall(call)).toBeUndefined();
+    budgets.bookTime("main", 29_000);
+    expect(await budgets.left("main")).toEqual({ turnMinutesPerDay: 2, turnMinutesLeft: 61 / 60 });
+    at(noon + 60_999);
+    expect(await budgets.whyNot("main", noon)).toBeUndefined();
+    at(noon + 61_000);
+    const spent = {
+      message: expect.stringContaining("its budget of 2 minutes of turns for today (budget.turnMinutesPerDay)"),
+    };
+    expect(await budgets.whyNot("main", noon)).toMatchObject(spent);
+    expect(await budgets.takeCall(call)).toMatchObject(spent);
+    // What asks without a turn has no time of its own.
+    expect(await budgets.whyNot("main")).toBeUndefined();
+  });
+
+  it("of tokens leaves tools alone, and nothing is read for them", async () => {
+    const { budgets, queries } = open({ tokensPerDay: 1 }, [row("main", 1, 5)]);
+    expect(budgets.countsWork("main")).toBe(false);
+    expect(budgets.takeCall(call)).toBeUndefined();
     expect(queries).toEqual([]);
   });
 });

@@ -66,6 +66,7 @@ function callOf(turn: number): ModelCall {
     type: "model",
     agentId: "main",
     incarnation: 1,
+    sinceMs: 0,
     key: 0,
     model: "",
     named: "",

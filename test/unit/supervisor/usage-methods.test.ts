@@ -183,3 +183,13 @@ test("usage.status names the providers of the agents' models, says what is wrong
   });
   expect(JSON.stringify(answer)).not.toContain("secret-of-own");
 });
+
+test("a session that asked no model that day lacks no price", async () => {
+  const quiet: UsageRow = {
+    ...row("2026-03-02", "ann:main", 0),
+    tokens: { input: 0, output: 0 },
+    work: { toolCalls: 3, turnMs: 9 },
+  };
+  const { methods } = open([quiet]);
+  expect(await methods["usage.cost"]({}, client)).toMatchObject({ totals: { totalTokens: 0, missingCostEntries: 0 } });
+});
