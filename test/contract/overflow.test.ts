@@ -3,6 +3,7 @@
  * order, and that the kernel's own counters stay within the bound. Times are nowhere asserted.
  */
 import { expect, test } from "vitest";
+import { limits } from "../../runtime/kernel/limits.ts";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
 import type { RpcResult } from "../../runtime/edge/port.ts";
 import { actor } from "../support/actors.ts";
@@ -10,8 +11,8 @@ import { makeConfig, openGateway, type TestGateway } from "../support/gateway.ts
 
 const client = { connId: "t", clientId: "tester", mode: "t", scopes: ["operator.admin"] };
 const sessions = 20;
-const depthMax = 1_000;
-const messages = 10_000;
+const depthMax = 300;
+const messages = 10 * depthMax;
 const sessionOf = (at: number): string => `agent:main:s${at % sessions}`;
 
 const open = (overflow: "reject" | "park" | "spill") =>
@@ -89,16 +90,17 @@ test("reject: as many are accepted as there are places, every other is told to c
 test("park: as many wait for a place as may, the others are refused, and who waited is accepted in order", async () => {
   const gateway = await open("park");
   const { release } = hold(gateway);
+  const taken = depthMax + limits.parkedSendersMax;
   const posted = Array.from({ length: messages }, (_, at) => post(gateway, at));
   // Those beyond places and waiting room are answered while the agent stands still.
-  const refused = await Promise.all(posted.slice(2 * depthMax));
+  const refused = await Promise.all(posted.slice(taken));
   for (const answer of refused) expect(answer).toMatchObject({ refusal: { code: "CLOISTER_MAILBOX_FULL" } });
-  expect(gateway.driver.kernel.state.agents.get("main")?.crowd).toHaveLength(1_000);
+  expect(gateway.driver.kernel.state.agents.get("main")?.crowd).toHaveLength(limits.parkedSendersMax);
   await expect.poll(() => held(gateway)).toBe(depthMax);
   release();
   const answers = await Promise.all(posted);
   const accepted = answers.flatMap((answer, at) => (answer.ok ? [at] : []));
-  expect(accepted).toEqual(Array.from({ length: 2 * depthMax }, (_, at) => at));
+  expect(accepted).toEqual(Array.from({ length: taken }, (_, at) => at));
   await expect.poll(() => gateway.driver.kernel.view("main")?.queueDepth, { timeout: 60_000 }).toBe(0);
   await expect.poll(() => gateway.driver.kernel.turnsInFlight()).toBe(0);
   expectAll(await handled(gateway), accepted);

@@ -1,10 +1,12 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
+import type { Store } from "../../runtime/store/port.ts";
 import { startStoreThread } from "../../runtime/store/thread.ts";
 import { entryUrl } from "../../runtime/thread/entries.ts";
 import { startTrustedThread } from "../../runtime/thread/trusted-thread.ts";
+import type { ManyStores } from "./many-stores-thread.ts";
 import { envelope, placesIn } from "./store-envelopes.ts";
 import { storeSuite } from "./store-suite.ts";
 
@@ -13,12 +15,28 @@ const unexpected = (reason: string): never => {
   throw new Error(reason);
 };
 
-storeSuite({ name: "LMDB in its thread", clock: false, modelRuns: 4 }, async () => {
+/** One for all tests of the suite: a thread for each of their stores costs more than what the tests do. */
+const thread = startTrustedThread<ManyStores>({
+  entry: new URL("./many-stores-thread.ts", import.meta.url),
+  name: "stores",
+  init: null,
+  handlers: {},
+  onLost: unexpected,
+});
+afterAll(async () => (await thread).stop());
+
+storeSuite({ name: "LMDB in a thread", clock: false, modelRuns: 4 }, async () => {
   const dir = await makeDir();
+  const { remote } = await thread;
   return {
     dir,
-    open: (options = {}) =>
-      startStoreThread({ places: placesIn(dir), options: { bounds: options.bounds ?? {} }, onLost: unexpected }),
+    open: async (options = {}) => {
+      const number = await remote.open(placesIn(dir), { bounds: options.bounds ?? {} });
+      return new Proxy({} as Store, {
+        get: (_, method) =>
+          method === "then" ? undefined : (...args: unknown[]) => remote.call(number, String(method), args),
+      });
+    },
     dispose: () => rm(dir, { recursive: true }),
   };
 });
