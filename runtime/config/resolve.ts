@@ -3,6 +3,7 @@ import { nanosPerDollar } from "../kernel/usage.ts";
 import { createHash } from "node:crypto";
 import path from "node:path";
 import type { WithReferences } from "../broker/port.ts";
+import { hookDelivery } from "../edge/hook-delivery.ts";
 import type { WebhookAccount } from "../edge/settings.ts";
 import { failure } from "../kernel/errors.ts";
 import { findQueueMode, type QueuePolicy } from "../kernel/queues.ts";
@@ -385,9 +386,11 @@ function resolveHooks(draft: Draft): ResolvedConfig["hooks"] {
     enabled,
     path: normalizeUrlPath(place),
     allowRequestSessionKey,
-    mappings: mappings.map(({ match, action, name, agentId, sessionKey, messageTemplate, textTemplate }) => {
+    mappings: mappings.map(({ match, action, agentId, messageTemplate, textTemplate, ...of }) => {
       const template = action === "wake" ? (textTemplate ?? messageTemplate) : (messageTemplate ?? textTemplate);
-      const facts = { path: match.path, source: match.source, name, sessionKey, template };
+      const { name, sessionKey, model, thinking } = of;
+      const delivery = hookDelivery(of);
+      const facts = { path: match.path, source: match.source, name, sessionKey, template, delivery, model, thinking };
       return {
         action,
         ...(agentId === undefined ? {} : { agentId: normalizeAgentId(agentId) }),

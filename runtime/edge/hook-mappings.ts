@@ -20,7 +20,7 @@ export function findMapping(mappings: readonly HookMapping[], name: string, payl
 
 /** Throws `CLOISTER_REQUEST_INVALID` when the template makes no text of the payload. */
 export function applyMapping(mapping: HookMapping, name: string, payload: unknown): HookRequest {
-  const { template, agentId, sessionKey, action } = mapping;
+  const { template, agentId, sessionKey, action, delivery, model, thinking } = mapping;
   const text = template === undefined ? JSON.stringify(payload, undefined, 2) : renderTemplate(template, payload);
   if (text.trim() === "" || text.length > limits.bodyCharsMax)
     throw failure(
@@ -34,6 +34,9 @@ export function applyMapping(mapping: HookMapping, name: string, payload: unknow
     ...(agentId === undefined ? {} : { agentId }),
     ...(action === "wake" ? { configuredSession: "main" } : {}),
     ...(sessionKey === undefined ? {} : { configuredSession: sessionKey }),
+    ...(delivery === undefined ? {} : { delivery }),
+    ...(model === undefined ? {} : { model }),
+    ...(thinking === undefined ? {} : { thinking }),
   };
 }
 

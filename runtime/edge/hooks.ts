@@ -14,6 +14,7 @@ import { answerRun } from "./await-run.ts";
 import { parseAs, readJson } from "./body.ts";
 import type { EdgeBounds } from "./bounds.ts";
 import { makeSecret } from "./credential.ts";
+import { hookDelivery } from "./hook-delivery.ts";
 import { applyMapping, findMapping } from "./hook-mappings.ts";
 import { headerKey } from "./idempotency.ts";
 import { tracedBy } from "./trace-parent.ts";
@@ -50,6 +51,11 @@ function bodySchema(bounds: EdgeBounds) {
       .max(limits.envelopeAgeMsMax / 1000)
       .exactOptional(),
     waitForCompletion: z.boolean().exactOptional(),
+    deliver: z.boolean().exactOptional(),
+    channel: z.string().trim().min(1).max(64).exactOptional(),
+    to: z.string().trim().min(1).max(1_024).exactOptional(),
+    model: z.string().trim().min(1).max(limits.modelNameCharsMax).exactOptional(),
+    thinking: z.string().trim().min(1).max(32).exactOptional(),
     timeoutSeconds: z
       .number()
       .min(1)
@@ -85,7 +91,8 @@ export function makeHookRoutes(settings: EdgeSettings["hooks"], deps: HookDeps):
 async function handleHook(exchange: Exchange, { kernel, bounds }: HookDeps): Promise<void> {
   const schema = bodySchema(bounds);
   const body = parseAs(schema, await readJson(exchange, bounds), example);
-  const { message, agentId, sessionKey, name, waitForCompletion, timeoutSeconds, ttlSeconds } = body;
+  const { message, agentId, sessionKey, name, waitForCompletion, timeoutSeconds, ttlSeconds, model, thinking } = body;
+  const delivery = hookDelivery(body);
   const idempotencyKey = headerKey(exchange.request.headers) ?? body.idempotencyKey;
   const ignored = Object.keys(body)
     .filter((key) => !Object.hasOwn(schema.shape, key))
@@ -98,6 +105,9 @@ async function handleHook(exchange: Exchange, { kernel, bounds }: HookDeps): Pro
     ...(sessionKey === undefined ? {} : { sessionKey }),
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
     ...(ttlSeconds === undefined ? {} : { ttlMs: Math.ceil(ttlSeconds * 1000) }),
+    ...(delivery === undefined ? {} : { delivery }),
+    ...(model === undefined ? {} : { model }),
+    ...(thinking === undefined ? {} : { thinking }),
   });
   const waitMs = waitForCompletion === true ? (timeoutSeconds ?? bounds.hookWaitMsDefault / 1000) * 1000 : undefined;
   await answerHook(exchange, kernel, result, waitMs, ignored);

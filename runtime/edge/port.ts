@@ -269,6 +269,18 @@ export interface HookRequest extends Pick<InboundEvent, "trace"> {
   readonly idempotencyKey?: string;
   /** Not handled any more after so long: then it is a dead letter (`expired`). */
   readonly ttlMs?: number;
+  /** Where the answer goes beside its session. */
+  readonly delivery?: HookDelivery;
+  /** For this message alone, as `/model` and `/think` take them. */
+  readonly model?: string;
+  readonly thinking?: string;
+}
+
+export interface HookDelivery {
+  /** `last`: where the session, or else the agent's main session, last spoke; it has no `to`. */
+  readonly channel: string;
+  /** `kind:id`, as `direct:ana`; an id alone is a person's. */
+  readonly to?: string;
 }
 
 /** A program that proved itself: by what opens the gateway for the operator, or by a token of its own. */

@@ -1,6 +1,6 @@
 /** What the edge is told by the configuration. */
 import type { PlatformDoor } from "./platform-door.ts";
-import type { CallerKey } from "./port.ts";
+import type { CallerKey, HookDelivery } from "./port.ts";
 
 /** How clients prove themselves. */
 export type AuthSettings =
@@ -73,6 +73,9 @@ export interface HookMapping {
   readonly sessionKey?: string;
   /** Absent: the payload as JSON. */
   readonly template?: string;
+  readonly delivery?: HookDelivery;
+  readonly model?: string;
+  readonly thinking?: string;
 }
 
 export interface WebhookSettings {

@@ -17,6 +17,7 @@ import type {
 } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import type { AgentEntry, AppendTicket, KernelState, Mail, SessionLane } from "./state.ts";
+import type { TurnChoices } from "./session-choices.ts";
 import { closeInChain, countInChain, noteChainEnd, openInChain, whyChainOver } from "./chains.ts";
 import { findRoom, joinCrowd } from "./crowd.ts";
 import { arrive, modeFor } from "./arrivals.ts";
@@ -64,6 +65,8 @@ export interface Admission {
   readonly follows?: string;
   /** The message whose turn sends it: it belongs to that one's chain (`chains.ts`). */
   readonly cause?: ChainStamp & { readonly id: string };
+  /** For the turn that handles it, over what was chosen for the session. */
+  readonly choices?: TurnChoices;
   /** A turn that runs in the session may take it. */
   readonly steers?: true;
   /** What it shows of a group, which counts as seen in the transaction that journals the message. */
@@ -133,6 +136,7 @@ export function makeEnvelope(k: KernelState, admission: Admission, nowMs: number
   if (chainStamp !== undefined) header.chainStamp = chainStamp;
   if (admission.exchange !== undefined) header.exchange = { id, ...admission.exchange };
   if (admission.lane !== undefined) header.lane = admission.lane;
+  if (admission.choices !== undefined) header.choices = admission.choices;
   if (admission.steers !== undefined) header.steers = admission.steers;
   return { header, body: admission.body };
 }

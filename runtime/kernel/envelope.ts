@@ -4,6 +4,7 @@
  * An envelope has a header that the supervisor stamps and a body that it never reads. Everything here is plain data: it
  * crosses threads and is stored as it is.
  */
+import type { TurnChoices } from "./session-choices.ts";
 
 export type Verb =
   | "send"
@@ -285,6 +286,8 @@ export interface EnvelopeHeader {
   readonly exchange?: Exchange;
   /** Absent: the lane follows from the sender (`lanes.ts`). */
   readonly lane?: string;
+  /** For the turn that handles it, over what was chosen for the session. */
+  readonly choices?: TurnChoices;
   /** A turn that runs in the session may take it (`gather.ts`): by the verb `steer`, or it is the end of a sub-agent's run. */
   readonly steers?: true;
 }

@@ -32,6 +32,9 @@ export interface SessionChoices {
   readonly sendPolicy?: "allow" | "deny";
 }
 
+/** What a message chooses for the turn that handles it, over what was chosen for its session. */
+export type TurnChoices = Pick<SessionChoices, "model" | "authProfile" | "thinking">;
+
 /** `null` takes a choice back; what is not named stays. */
 export type ChoiceChange = {
   readonly [Name in keyof SessionChoices]?: Exclude<SessionChoices[Name], undefined> | null;
@@ -59,10 +62,17 @@ export interface LearnedAtBegin {
 export function learn(
   turn: { -readonly [Name in keyof Required<LearnedAtBegin>]: LearnedAtBegin[Name] },
   { choices, notices, historyTurns }: LearnedAtBegin,
+  own: TurnChoices | undefined,
 ): void {
-  turn.choices = choices;
+  // The credential that was chosen with another model is not meant.
+  turn.choices = own === undefined ? choices : { ...(own.model === undefined ? choices : without(choices)), ...own };
   turn.notices = notices;
   turn.historyTurns = historyTurns;
+}
+
+function without(choices: SessionChoices | undefined): SessionChoices {
+  const { model: _model, authProfile: _profile, ...rest } = choices ?? {};
+  return rest;
 }
 
 /** What a cell gets of an envelope's header: what its actor is told, and nothing of how the envelope came here or where its answer goes. */

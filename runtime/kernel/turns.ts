@@ -66,7 +66,7 @@ export function begun(k: KernelState, agentId: string, turnNumber: number, resul
     afterwards(k, agent, nowMs);
   } else {
     turn.attempt = result.attempt;
-    learn(turn, result);
+    learn(turn, result, header.choices);
     takeUpSteps(k, turn, result.steps ?? []);
     const undeliverable = turn.mail.volatile ? undefined : whyNotDelivered(k, turn, nowMs);
     if (result.isNew === true) {

@@ -63,8 +63,7 @@ import { makeSignals } from "./signals.ts";
 import { makeStopWork } from "./stop-work.ts";
 
 export function makeGateway(parts: GatewayParts): Gateway {
-  const { store, log } = parts;
-  const nowMs = parts.nowMs ?? Date.now;
+  const { store, log, nowMs = Date.now } = parts;
   const live = makeLiveConfig(parts.config);
   const { config, agents, routes } = live;
   const audit = makeAudit({ store, stateDir: config.stateDir, operatorKey: parts.operatorKey, nowMs, log });
@@ -281,6 +280,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const isAgent = (agentId: string): boolean => agents.has(agentId);
   const ingress = makeIngress({
     isAgent,
+    models: modelSettings,
     commands,
     senders,
     threads,

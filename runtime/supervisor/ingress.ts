@@ -16,6 +16,7 @@ import type { ChannelRoute } from "./answers.ts";
 import type { Commands, OperatorClient } from "./commands/index.ts";
 import { type AnsweredCommand, type ChannelMail, type ChannelMailDeps, makeChannelMail } from "./channel-mail.ts";
 import type { Logger } from "./driver.ts";
+import { type HookWishesDeps, readHookWishes } from "./hook-wishes.ts";
 import { makeProgramCalls, type ProgramCalls } from "./program-calls.ts";
 import type { Runs } from "./runs.ts";
 import { makeWhyNoSending } from "./send-policy.ts";
@@ -27,6 +28,7 @@ export interface IngressDeps {
   readonly routes: RouteTable;
   readonly store: Store;
   readonly runs: Runs;
+  readonly models: HookWishesDeps["models"];
   readonly accept: (admission: Admission) => Promise<AcceptResult>;
   readonly pairings: () => Pick<PairingRegistry, "find">;
   /** A program outside lacked a right. */
@@ -100,6 +102,7 @@ export function makeIngress(deps: IngressDeps): Ingress {
       const target = hookTarget(request);
       if ("refusal" in target) return { status: "refused", refusal: target.refusal };
       const { agentId, sessionKey, via } = target;
+      const wishes = await readHookWishes(deps, request, target);
       const result = await accept({
         from: { type: "hook", name: request.name },
         agentId,
@@ -108,7 +111,7 @@ export function makeIngress(deps: IngressDeps): Ingress {
         via,
         chain: [],
         provenance: { kind: "external_user", sourceChannel: "hook", senderName: request.name },
-        replyRoute: { type: "none" },
+        ...wishes,
         body: request.message,
         ...(request.trace === undefined ? {} : { trace: request.trace }),
         ...(request.ttlMs === undefined ? {} : { ttlMs: request.ttlMs }),

@@ -3,10 +3,14 @@ import { afterEach, describe, expect, test } from "vitest";
 import { configSchema } from "../../runtime/config/schema.ts";
 import { makeEdge } from "../../runtime/edge/edge.ts";
 import type { HookMapping } from "../../runtime/edge/settings.ts";
+import { makeBrokerStart } from "../../runtime/supervisor/start-broker.ts";
 import { actor } from "../support/actors.ts";
+import { provider } from "../support/broker.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 import { type Answer, hookToken, postJson, settingsWith } from "./edge-kit.ts";
 
+const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+const startBroker = makeBrokerStart(quiet);
 const bearer = { authorization: `Bearer ${hookToken}` };
 const closings: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -20,11 +24,39 @@ interface Open {
   readonly told: (answer: Answer) => Promise<object>;
 }
 
+const webhook = {
+  accounts: { home: { token: "t", outboundUrl: "http://127.0.0.1:1/" }, mute: { token: "u" } },
+  defaultAccount: "home",
+};
+
 async function open(mappings: readonly HookMapping[], allowedAgentIds?: readonly string[]): Promise<Open> {
-  const hooks = { enabled: true, path: "/hooks", token: hookToken, allowRequestSessionKey: false, mappings };
+  const hooks = { enabled: true, path: "/hooks", token: hookToken, allowRequestSessionKey: true, mappings };
+  const models = {
+    providers: {
+      scripted: provider("scripted", {
+        models: {
+          small: { id: "small", script: [{ say: "small" }] },
+          large: { id: "large", script: [{ say: "large" }] },
+        },
+      }),
+    },
+    catalogue: ["scripted/small", "scripted/large"],
+    authOrder: {},
+    variables: {},
+  };
   const gateway = await openGateway(
-    ["main", "ops", "raul"].map((id) => ({ id, ...actor("speaker") })),
-    { hooks: allowedAgentIds === undefined ? hooks : { ...hooks, allowedAgentIds } },
+    [
+      ...["main", "ops", "raul"].map((id) => ({ id, ...actor("speaker") })),
+      { id: "asker", ...actor("asker"), model: "scripted/small" },
+    ],
+    {
+      webhook,
+      channelDefaults: { webhook: "home" },
+      accountsOn: { webhook: ["home"] },
+      models,
+      hooks: allowedAgentIds === undefined ? hooks : { ...hooks, allowedAgentIds },
+    },
+    { startBroker },
   );
   const edge = makeEdge(gateway.doors, () => undefined, { bounds: { socketCloseGraceMs: 500 } });
   closings.push(() => edge.close("end of the test"));
@@ -69,6 +101,75 @@ describe("wake", () => {
       status: 400,
       json: { error: { code: "CLOISTER_REQUEST_INVALID" } },
     });
+  });
+});
+
+describe("the answer of a hook", () => {
+  const said = (gateway: TestGateway) =>
+    gateway.sent.map(({ channel, accountId, peer, text }) => [
+      channel,
+      accountId,
+      peer.kind,
+      peer.id,
+      JSON.parse(text).text,
+    ]);
+
+  test("goes to the channel that it names, through an account of its agent, and without one stays in its session", async () => {
+    const { gateway, post, told } = await open([]);
+    for (const [message, asked] of [
+      ["kept", {}],
+      ["no", { deliver: false, channel: "webhook", to: "direct:ana" }],
+      ["person", { channel: "webhook", to: "ana" }],
+      ["group", { deliver: true, channel: "webhook", to: "group:g-1" }],
+    ] as const) {
+      const answer = await post("agent", { message, ...asked });
+      expect(answer).toMatchObject({ status: 200 });
+      expect(answer.json).not.toHaveProperty("ignored");
+      expect(await told(answer)).toMatchObject({ text: message });
+    }
+    await expect
+      .poll(() => said(gateway))
+      .toEqual([
+        ["webhook", "home", "direct", "ana", "person"],
+        ["webhook", "home", "group", "g-1", "group"],
+      ]);
+  });
+
+  test("goes where its session last spoke, or else its agent's main session", async () => {
+    const { gateway, post, told } = await open([{ path: "m", action: "agent", delivery: { channel: "last" } }]);
+    const nobody = await post("agent", { message: "x", deliver: true });
+    expect(nobody).toMatchObject({ status: 400, json: { error: { remedy: "name channel and to" } } });
+    await told(await post("agent", { message: "first", sessionKey: "agent:main:main", channel: "webhook", to: "ana" }));
+    await told(await post("agent", { message: "last", deliver: true }));
+    await told(await post("m", { ping: 1 }));
+    await expect.poll(() => gateway.sent.map(({ peer }) => peer.id)).toEqual(["ana", "ana", "ana"]);
+  });
+
+  test.each([
+    [{ to: "ana" }, "to: the hook names nobody on a channel"],
+    [{ channel: "webhook" }, "the hook names nobody on webhook"],
+    [{ channel: "carrier-pigeon", to: "ana" }, "account default of channel carrier-pigeon"],
+    [{ thinking: "much" }, "wanted off, low, medium, high"],
+    [{ model: "scripted/large" }, "main has none"],
+    [{ model: "scripted/other", agentId: "asker" }, "scripted/other"],
+    [{ deliver: "yes" }, "deliver"],
+  ])("%j is refused, and nothing is accepted", async (asked, message) => {
+    const { gateway, post } = await open([]);
+    const answer = await post("agent", { message: "x", ...asked });
+    expect(answer.status).toBeGreaterThanOrEqual(400);
+    expect(answer.json.error.message).toContain(message);
+    expect((await gateway.store.sessions({ limit: 1, offset: 0 })).total).toBe(0);
+  });
+
+  test("is of the model that it names, for its own turn alone", async () => {
+    const { post, told } = await open([
+      { path: "m", action: "wake", agentId: "asker", model: "scripted/large", template: "{}" },
+    ]);
+    const ask = async (of: object) =>
+      told(await post("agent", { message: "{}", agentId: "asker", sessionKey: "agent:asker:main", ...of }));
+    expect(await ask({ model: "scripted/large", thinking: "low" })).toMatchObject([{ text: "large" }]);
+    expect(await ask({})).toMatchObject([{ text: "small" }]);
+    expect(await told(await post("m", {}))).toMatchObject([{ text: "large" }]);
   });
 });
 

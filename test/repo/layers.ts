@@ -152,6 +152,7 @@ export const rooms: readonly Room[] = [
       "runtime/edge/settings.ts",
       "runtime/edge/platform-door.ts",
       "runtime/edge/methods.ts",
+      "runtime/edge/hook-delivery.ts",
       "runtime/edge/config-rows.ts",
       "runtime/edge/cron-methods.ts",
       "runtime/edge/task-methods.ts",

@@ -204,8 +204,6 @@ export const gateway = z
 
 const template = () => z.string().max(limits.hookTemplateCharsMax).optional();
 
-const deliveryOfHooks = "answers of hooks on channels";
-
 const mapping = z.strictObject({
   id: key("A name for people.", z.string().optional()),
   match: key(
@@ -242,11 +240,17 @@ const mapping = z.strictObject({
     z.enum(["now", "next-heartbeat"]).optional(),
     (value) => value !== "now",
   ),
-  deliver: later(deliveryOfHooks, "Send the answer to a channel.", z.boolean().optional(), (value) => value === true),
-  channel: later(deliveryOfHooks, "Which channel.", z.string().optional()),
-  to: later(deliveryOfHooks, "To whom.", z.string().optional()),
-  model: later("model", "Model of the turn.", z.string().optional()),
-  thinking: later("model", "How much the model thinks.", z.string().optional()),
+  deliver: key(
+    "Whether the answer goes to a channel as well. Default: when `channel` or `to` is named.",
+    z.boolean().optional(),
+  ),
+  channel: key(
+    "Which channel; `last` (default): where the session, or else the agent's main session, last spoke.",
+    filledText().max(64).optional(),
+  ),
+  to: key("To whom, as `direct:ana` or `group:1203`; an id alone is a person's.", filledText().max(1_024).optional()),
+  model: key("Model of the turn, as `/model` takes it.", filledText().max(limits.modelNameCharsMax).optional()),
+  thinking: key("How much the model thinks: `off`, `low`, `medium`, `high`.", filledText().max(32).optional()),
   timeoutSeconds: later("own bounds of hooks", "Longest turn.", z.number().positive().optional()),
   transform: later("code in hook mappings", "Code that changes the payload.", anyMap().optional()),
 });

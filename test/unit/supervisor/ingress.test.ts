@@ -49,6 +49,7 @@ function open(
     log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
     newUuid: () => "00000000-0000-4000-8000-000000000000",
     bring: async () => "",
+    models: () => ({ agents: {}, catalogue: [] }),
     carriesAnswers: (channel, accountId) => channel === "webhook" && accountId === "biz",
   });
   return { ingress, admitted, runs, refused };
