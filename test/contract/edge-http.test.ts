@@ -221,11 +221,11 @@ describe("hooks", () => {
     const { port } = await openEdge();
     const answer = await postJson(port, "/hooks/agent", bearer(hookToken), {
       message: "x",
-      model: "m",
-      deliver: true,
+      cc: "ana",
+      attachments: [],
       wakeMode: "now",
     });
-    expect(answer).toMatchObject({ status: 200, json: { ignored: ["model", "deliver", "wakeMode"] } });
+    expect(answer).toMatchObject({ status: 200, json: { ignored: ["cc", "attachments", "wakeMode"] } });
   });
 
   it("turn refusals into the status of their code, with Retry-After", async () => {
