@@ -2,8 +2,9 @@
 import { spawn } from "node:child_process";
 import path from "node:path";
 import { afterAll, expect, test } from "vitest";
+import type { Level } from "../support/levels.ts";
 import { endPrograms, repoRoot } from "../support/program.ts";
-import { runShape, shapes } from "./crash-shapes.ts";
+import { openShapes, type ShapeAt, type ShapeResult, type ShapeRoom, shapes } from "./crash-shapes.ts";
 
 afterAll(endPrograms);
 
@@ -35,6 +36,18 @@ const containedByProcess: readonly (readonly [shape: string, how: RegExp])[] = [
   ["a native call that does not return", /^`hung`/],
   ["process.exit", /^`crash`: it called process\.exit\(3\)/],
 ];
+
+const all = [
+  ...contained.map(([shape]): ShapeAt => [shape, "thread"]),
+  ...containedByProcess.map(([shape]): ShapeAt => [shape, "process"]),
+];
+let room: ShapeRoom | undefined;
+
+/** In the program that has lived through those before, or in the next one after a shape that ended it. */
+async function runShape(shape: string, level: Level): Promise<ShapeResult> {
+  if (room?.isOpen() !== true) room = await openShapes(all);
+  return room.run(shape, level);
+}
 
 test("the shapes are those of the table", () => {
   expect(shapes.length).toBeGreaterThanOrEqual(30);

@@ -30,23 +30,47 @@ const trusted: ReadonlySet<string> = new Set(["native segfault"]);
 /** A cell that is not replaced in this time is down for good. The webhook waits no longer either. */
 const answerMs = 30_000;
 
+export type ShapeAt = readonly [shape: string, level: Level];
+
+/** One program, in which each shape has an agent of its own, beside one that is calm. */
+export interface ShapeRoom {
+  /** Whether the program lives. */
+  readonly isOpen: () => boolean;
+  run(shape: string, level: Level): Promise<ShapeResult>;
+  close(): Promise<void>;
+}
+
+/** In a program of its own. */
 export async function runShape(shape: string, level: Level): Promise<ShapeResult> {
-  const agents = [
-    { id: "calm", default: true, module: "echo" },
-    { id: "flood", module: flooder, isolation: { level, trust: trusted.has(shape) ? "trusted" : "confined" } },
-  ];
+  const room = await openShapes([[shape, level]]);
+  const result = await room.run(shape, level);
+  await room.close();
+  return result;
+}
+
+export async function openShapes(wanted: readonly ShapeAt[]): Promise<ShapeRoom> {
+  const floods = wanted.map(([shape, level], at) => ({
+    id: `flood-${at}`,
+    module: flooder,
+    isolation: { level, trust: trusted.has(shape) ? "trusted" : "confined" },
+  }));
+  const agents = [{ id: "calm", default: true, module: "echo" }, ...floods];
   const program = await startProgram(
     makeStateDir({
       agents: { list: agents },
       bindings: agents.map(({ id }) => ({ agentId: id, match: { channel: "webhook", accountId: id } })),
-      channels: { webhook: { accounts: { calm: { token: "calm-token" }, flood: { token: "flood-token" } } } },
+      channels: {
+        webhook: { accounts: Object.fromEntries(agents.map(({ id }) => [id, { token: `${id}-token` }])) },
+      },
     }),
   );
+  const seen: { exit?: string } = {};
   const exited = new Promise<string>((resolve) =>
-    program.process.once("exit", (code, signal) => resolve(`the process ended by ${signal ?? code}`)),
+    program.process.once("exit", (code, signal) => {
+      seen.exit = `the process ended by ${signal ?? code}`;
+      resolve(seen.exit);
+    }),
   );
-  const seen: { exit?: string; answer?: string } = {};
-  void exited.then((how) => (seen.exit = how));
   const say = async (agent: string, text: string): Promise<string> => {
     const answer = await post(
       `${program.url}/channels/webhook/${agent}`,
@@ -60,34 +84,43 @@ export async function runShape(shape: string, level: Level): Promise<ShapeResult
     const answer = say(agent, "after").catch(() => "");
     return (await Promise.race([answer, exited, delay(timeoutMs, "")])).includes("after");
   };
-  await say("calm", "awake");
-  await say("flood", "awake");
-  let slowestMs = 0;
-  const flooding = say("flood", shape).then(
-    (answer) => (seen.answer = answer),
-    () => undefined,
-  );
-  const until = performance.now() + answerMs;
-  while (seen.answer === undefined && seen.exit === undefined && performance.now() < until) {
-    const fromMs = performance.now();
-    await Promise.race([say("calm", "still here").catch(() => undefined), exited, delay(answerMs)]);
-    if (seen.exit === undefined) slowestMs = Math.max(slowestMs, performance.now() - fromMs);
-    await delay(20);
-  }
-  await Promise.race([flooding, exited, delay(1_000)]);
-  const answers = (await answersIn("calm", 5_000)) && (await answersIn("flood", 5_000));
-  const how = seen.exit ?? describeEnd(program.stateDir, seen.answer);
-  const end = seen.exit !== undefined ? "process abort" : answers ? "contained" : "agent stays down";
-  await program.stop("SIGKILL");
-  return { shape, level, end, how, slowestMs: Math.round(slowestMs) };
+  return {
+    isOpen: () => seen.exit === undefined,
+    async run(shape, level) {
+      const flood = `flood-${wanted.findIndex(([own, at]) => own === shape && at === level)}`;
+      const heard: { answer?: string } = {};
+      await say("calm", "awake");
+      await say(flood, "awake");
+      let slowestMs = 0;
+      const flooding = say(flood, shape).then(
+        (text) => (heard.answer = text),
+        () => undefined,
+      );
+      const until = performance.now() + answerMs;
+      while (heard.answer === undefined && seen.exit === undefined && performance.now() < until) {
+        const fromMs = performance.now();
+        await Promise.race([say("calm", "still here").catch(() => undefined), exited, delay(answerMs)]);
+        if (seen.exit === undefined) slowestMs = Math.max(slowestMs, performance.now() - fromMs);
+        await delay(20);
+      }
+      await Promise.race([flooding, exited, delay(1_000)]);
+      const answers = (await answersIn("calm", 5_000)) && (await answersIn(flood, 5_000));
+      const how = seen.exit ?? describeEnd(program.stateDir, flood, heard.answer);
+      const end = seen.exit !== undefined ? "process abort" : answers ? "contained" : "agent stays down";
+      return { shape, level, end, how, slowestMs: Math.round(slowestMs) };
+    },
+    async close() {
+      await program.stop("SIGKILL");
+    },
+  };
 }
 
-/** From the log of the program: what was measured is told by the reason that the operator would read. */
-function describeEnd(stateDir: string, answer: string | undefined): string {
+/** From the log of the program, of this agent: what was measured is told by the reason that the operator would read. */
+function describeEnd(stateDir: string, agent: string, answer: string | undefined): string {
   const log = readFileSync(path.join(stateDir, "logs", "cloister.log"), "utf8");
   for (const line of log.split("\n").filter((text) => text.includes('"a cell ended"'))) {
-    const { reason, detail } = JSON.parse(line) as { readonly reason: string; readonly detail: string };
-    return `\`${reason}\`: ${detail.split("\n")[0] ?? ""}`;
+    const { agent: own, reason, detail } = JSON.parse(line) as Record<"agent" | "reason" | "detail", string>;
+    if (own === agent) return `\`${reason}\`: ${detail.split("\n")[0] ?? ""}`;
   }
   const message = /"message":"([^"\\]{0,90})/.exec(answer ?? "")?.[1];
   return message === undefined ? "nothing ended" : `the turn fails: ${message}`;
