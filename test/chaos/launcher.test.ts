@@ -1,7 +1,10 @@
 /** The real program under its launcher: what ends the gateway, what the launcher does then, and that nothing accepted is lost. */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { limits } from "../../runtime/kernel/limits.ts";
+import { launchedVariable } from "../../runtime/launcher/port.ts";
+import { runLine } from "../support/command-lines.ts";
 import {
   endPrograms,
   gatewayPid,
@@ -14,20 +17,12 @@ import {
   startProgram,
   watchProgram,
 } from "../support/program.ts";
+import { childrenOf, isAlive } from "../support/processes.ts";
 import { siblings } from "../support/siblings.ts";
 import { post } from "../support/webhook.ts";
 import { type Hold, openLoad, until } from "./load.ts";
 
 afterAll(endPrograms);
-
-const isAlive = (pid: number): boolean => {
-  try {
-    // A zombie is gone; its parent has only not asked for it yet.
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
-  } catch {
-    return false;
-  }
-};
 
 const say = (program: Program, text: string, more: object = {}) =>
   post(
@@ -35,6 +30,14 @@ const say = (program: Program, text: string, more: object = {}) =>
     { text, sender: { id: "x" }, ...more },
     { authorization: "Bearer home-token", connection: "close" },
   );
+
+function environmentOf(pid: number): readonly string[] {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+  } catch {
+    return [];
+  }
+}
 
 /** The real launcher with other bounds, so that a test need not wait for those of `limits`. */
 const launchBounded = (bounds: object, stateDir: string) =>
@@ -63,7 +66,7 @@ test("a gateway that is killed under load, again and again, comes back by itself
   const load = await openLoad({ seed: 21, peers: 10 });
   const launched = launchWithLauncher(load.stateDir);
   let program = await launched.ready;
-  for (let life = 0; life < 6; life++) {
+  for (let life = 0; life < 4; life++) {
     const pid = gatewayPid(load.stateDir);
     const nth = 1 + load.random.below(30);
     await load.talk(program, 5, 0.5, (accepted) => {
@@ -76,9 +79,9 @@ test("a gateway that is killed under load, again and again, comes back by itself
   await load.finish(program);
   load.close();
   expect(load.violations).toEqual([]);
-  expect(program.output().match(/the gateway ended by SIGKILL; it is started again/g)).toHaveLength(6);
+  expect(program.output().match(/the gateway ended by SIGKILL; it is started again/g)).toHaveLength(4);
   // The last life was told how the one before it ended.
-  expect(program.output()).toContain('"lastEnd":"by SIGKILL","restarts":6');
+  expect(program.output()).toContain('"lastEnd":"by SIGKILL","restarts":4');
   expect(await launched.ended).toBe(0);
 });
 
@@ -86,7 +89,7 @@ test("`gateway restart` under load: turns in flight end, nothing is lost, no ask
   const load = await openLoad({ seed: 22, peers: 10 });
   const launched = launchWithLauncher(load.stateDir);
   let program = await launched.ready;
-  const holds: readonly (Hold | undefined)[] = [undefined, ["main", "before"], ["main", "asked"], ["raul", "before"]];
+  const holds: readonly (Hold | undefined)[] = [undefined, ["main", "asked"], ["raul", "before"]];
   for (const hold of holds) {
     const pid = gatewayPid(load.stateDir);
     if (hold !== undefined) load.hold(hold);
@@ -197,26 +200,23 @@ test("`gateway start` comes back when it is ready, once; and `gateway stop` ends
 });
 
 test("a message that aborts the process each time is set aside, and everything else that was accepted is answered", async () => {
-  const stateDir = makeAgent(`if (message.text === "abort") "a,".repeat(2 ** 28 - 1000).split(",");`);
+  // Longer than V8 lets an array be: it ends the process, after a tenth of a second.
+  const stateDir = makeAgent(`if (message.text === "abort") " ".repeat(2 ** 28).match(/ /g);`);
   const program = await launchWithLauncher(stateDir).ready;
-  let pid = gatewayPid(stateDir);
   expect((await say(program, "before", { wait: true, sender: { id: "a" } })).body.reply).toBe("did before");
   expect((await say(program, "abort", { sender: { id: "b" }, messageId: "b1" })).body.status).toBe("accepted");
-  let aborts = 0;
   let last = program;
-  const letters = async () =>
-    (JSON.parse((await runCommand(stateDir, ["deadletters", "--json"])).stdout) as { letters: { fate: string }[] })
-      .letters;
-  while ((await letters().catch(() => [])).length === 0) {
-    await until(() => !isAlive(pid));
+  for (let pid = gatewayPid(stateDir), aborts = 0; aborts < limits.deliveriesMax; aborts++) {
     last = await nextLife(last, pid);
     pid = gatewayPid(stateDir);
-    aborts++;
   }
-  expect(aborts).toBe(5);
-  expect(await letters()).toMatchObject([{ fate: "poison" }]);
+  await expect
+    .poll(async () => JSON.parse((await runLine(stateDir, ["deadletters", "--json"])).stdout).letters)
+    .toMatchObject([{ fate: "poison" }]);
   expect((await say(last, "after", { wait: true, sender: { id: "a" } })).body.reply).toBe("did after");
-  expect(program.output().match(/the gateway ended by SIG(?:TRAP|ABRT|ILL); it is started again/g)).toHaveLength(5);
+  expect(program.output().match(/the gateway ended by SIG(?:TRAP|ABRT|ILL); it is started again/g)).toHaveLength(
+    limits.deliveriesMax,
+  );
   expect(await last.stop()).toBe(0);
 });
 
@@ -249,10 +249,10 @@ test("a stop that a thread in native code holds up ends at its deadline", async 
 
 test("more crashes than allowed: it gives up with its own exit code and last words, and leaves nothing running", async () => {
   const stateDir = makeStateDir();
-  const launched = launchBounded({ gatewayRestarts: 2 }, stateDir);
+  const launched = launchBounded({ gatewayRestarts: 1 }, stateDir);
   let program = await launched.ready;
   let pid = gatewayPid(stateDir);
-  for (const isLast of [false, false, true]) {
+  for (const isLast of [false, true]) {
     process.kill(pid, "SIGSEGV");
     if (isLast) break;
     program = await nextLife(program, pid);
@@ -260,7 +260,7 @@ test("more crashes than allowed: it gives up with its own exit code and last wor
   }
   expect(await launched.ended).toBe(71);
   expect(program.output()).toMatch(
-    /ended 3 times within 60 s, at last by SIGSEGV; the launcher gives up \(exit code 71\)/,
+    /ended 2 times within 60 s, at last by SIGSEGV; the launcher gives up \(exit code 71\)/,
   );
   expect(isAlive(pid)).toBe(false);
 });
@@ -272,42 +272,57 @@ test("a refusal to start is not tried again", async () => {
   expect(result.stderr).not.toContain("started again");
 });
 
-test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)(
-  "%s to the launcher, or to both, lets turns end",
-  async (signal) => {
-    for (const toBoth of [false, true]) {
-      const stateDir = makeAgent(
-        `await ctx.workspace.write("begun", ""); while (!(await ctx.workspace.exists("go"))) await new Promise((resolve) => setTimeout(resolve, 5));`,
-      );
-      const program = await launchWithLauncher(stateDir).ready;
-      const pid = gatewayPid(stateDir);
-      await say(program, "work");
-      await until(() => existsSync(path.join(stateDir, "workspace", "begun")));
-      const ended = program.stop(signal);
-      if (toBoth) process.kill(pid, signal);
-      await until(() => program.output().includes(`${signal}: stopping`));
-      writeFileSync(path.join(stateDir, "workspace", "go"), "");
-      expect(await ended).toBe(0);
-      expect(isAlive(pid)).toBe(false);
-      const after = await startProgram(stateDir);
-      expect((await runCommand(stateDir, ["history", "agent:main:main"])).stdout).toContain("did work");
-      expect(await after.stop()).toBe(0);
-    }
-  },
-);
+test("a signal to the launcher, or to both, lets turns end", async () => {
+  const stateDir = makeAgent(
+    `await ctx.workspace.write(message.text, ""); while (!(await ctx.workspace.exists("go"))) await new Promise((resolve) => setTimeout(resolve, 5));`,
+  );
+  const inWorkspace = (name: string): string => path.join(stateDir, "workspace", name);
+  const stops = [
+    { signal: "SIGTERM", toBoth: false },
+    { signal: "SIGTERM", toBoth: true },
+    { signal: "SIGINT", toBoth: true },
+    { signal: "SIGHUP", toBoth: false },
+  ] as const;
+  const works: string[] = [];
+  for (const { signal, toBoth } of stops) {
+    const program = await launchWithLauncher(stateDir).ready;
+    const pid = gatewayPid(stateDir);
+    const work = `work-${works.push(signal)}`;
+    await say(program, work);
+    await until(() => existsSync(inWorkspace(work)));
+    const ended = program.stop(signal);
+    if (toBoth) process.kill(pid, signal);
+    await until(() => program.output().includes(`${signal}: stopping`));
+    writeFileSync(inWorkspace("go"), "");
+    expect(await ended).toBe(0);
+    expect(isAlive(pid)).toBe(false);
+    rmSync(inWorkspace("go"));
+  }
+  const after = await startProgram(stateDir);
+  const { stdout } = await runCommand(stateDir, ["history", "agent:main:main"]);
+  expect(stdout.match(/did \S+/g)).toEqual(works.map((_signal, at) => `did work-${at + 1}`));
+  expect(await after.stop()).toBe(0);
+});
 
 test("the gateway's allocator gets two arenas and fixed bounds, or what the operator says", async () => {
-  const environmentOf = (pid: number): string[] => readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
-  const usual = await launchWithLauncher(makeStateDir(siblings())).ready;
-  expect(environmentOf(gatewayPid(usual.stateDir))).toEqual(
-    expect.arrayContaining(["MALLOC_ARENA_MAX=2", "MALLOC_MMAP_THRESHOLD_=2097152", "MALLOC_TRIM_THRESHOLD_=8388608"]),
-  );
-  await usual.stop();
-  const own = await launchWithLauncher(makeStateDir(siblings()), [], { MALLOC_ARENA_MAX: "5" }).ready;
-  expect(environmentOf(gatewayPid(own.stateDir)).filter((entry) => entry.startsWith("MALLOC_ARENA"))).toEqual([
-    "MALLOC_ARENA_MAX=5",
-  ]);
-  await own.stop();
+  /** Of the gateway's process, which is there long before it is ready. */
+  const allocatorOf = async (env: NodeJS.ProcessEnv): Promise<readonly string[]> => {
+    const launched = launchWithLauncher(makeStateDir(), [], env);
+    launched.ready.catch(() => undefined);
+    let found: readonly string[] = [];
+    await until(() => {
+      const [gateway = 0] = childrenOf(launched.process.pid ?? 0);
+      found = environmentOf(gateway);
+      return found.some((entry) => entry.startsWith(launchedVariable));
+    });
+    for (const pid of childrenOf(launched.process.pid ?? 0)) process.kill(pid, "SIGKILL");
+    launched.process.kill("SIGKILL");
+    await launched.ended;
+    return found.filter((entry) => entry.startsWith("MALLOC_")).toSorted();
+  };
+  const bounds = ["MALLOC_MMAP_THRESHOLD_=2097152", "MALLOC_TRIM_THRESHOLD_=8388608"];
+  expect(await allocatorOf({})).toEqual(["MALLOC_ARENA_MAX=2", ...bounds]);
+  expect(await allocatorOf({ MALLOC_ARENA_MAX: "5" })).toEqual(["MALLOC_ARENA_MAX=5", ...bounds]);
 });
 
 test("a second signal ends gateway and launcher at once, whatever turns do", async () => {
@@ -326,15 +341,15 @@ test("an agent that an operator stopped stays stopped over a kill, and its mail 
   const stateDir = makeAgent("");
   const program = await launchWithLauncher(stateDir).ready;
   const pid = gatewayPid(stateDir);
-  expect((await runCommand(stateDir, ["agents", "stop", "main"])).code).toBe(0);
+  expect((await runLine(stateDir, ["agents", "stop", "main"])).code).toBe(0);
   expect((await say(program, "kept", { messageId: "1" })).body.status).toBe("accepted");
   process.kill(pid, "SIGKILL");
   const next = await nextLife(program, pid);
-  const listed = JSON.parse((await runCommand(stateDir, ["agents", "list", "--json"])).stdout) as { agents: object[] };
+  const listed = JSON.parse((await runLine(stateDir, ["agents", "list", "--json"])).stdout) as { agents: object[] };
   expect(listed.agents[0]).toMatchObject({ id: "main", state: "parked", queueDepth: 1 });
-  expect((await runCommand(stateDir, ["agents", "start", "main"])).code).toBe(0);
+  expect((await runLine(stateDir, ["agents", "start", "main"])).code).toBe(0);
   expect((await say(next, "after", { wait: true })).body.reply).toBe("did after");
-  expect((await runCommand(stateDir, ["history", "agent:main:main"])).stdout).toContain("did kept");
+  expect((await runLine(stateDir, ["history", "agent:main:main"])).stdout).toContain("did kept");
   expect(await next.stop()).toBe(0);
 });
 

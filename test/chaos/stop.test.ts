@@ -10,10 +10,9 @@ afterAll(endPrograms);
 test("SIGTERM under load: turns in flight end with what they ask for, the rest is handled after the start", async () => {
   const load = await openLoad({ seed: 11 });
   const holds: readonly (Hold | undefined)[] = [undefined, ["main", "before"], ["main", "asked"], ["raul", "before"]];
-  for (let life = 0; life < 2 * holds.length; life++) {
+  for (const hold of holds) {
     const { ready, ended } = launchProgram(load.stateDir);
     const program = await ready;
-    const hold = holds[life % holds.length];
     if (hold !== undefined) load.hold(hold);
     const talking = load.talk(program, 8, 0.75);
     if (hold === undefined) await delay(load.random.below(80));
