@@ -69,12 +69,15 @@ export function makeMcpTasks(
   const warn = (row: Row, error: unknown, what: string): void =>
     log.warn({ agent: row.agentId, server: row.task.mcp.server, error: toRefusal(error) }, what);
 
+  /** A store that fails is asked again for as long as the task has: then the session is told that nobody told of its end. */
   const tell = async (row: Row, isDone: boolean, text: string): Promise<void> => {
     open.delete(row.id);
+    const told = text.slice(0, limits.taskResultCharsMax);
     try {
-      await signals().endTask(row, isDone ? "done" : "failed", text.slice(0, limits.taskResultCharsMax));
+      await signals().endTask(row, isDone ? "done" : "failed", told);
     } catch (error) {
-      warn(row, error, "the end of a task of an MCP server could not be told yet");
+      warn(row, error, "the end of a task of an MCP server could not be told yet; tried again");
+      if (nowMs() < row.dueAtMs) setTimeout(() => void tell(row, isDone, told), limits.mcpRetryMsMax).unref();
     }
   };
 
@@ -109,15 +112,22 @@ export function makeMcpTasks(
     for (const { id, dueAtMs } of open.values()) if (dueAtMs <= nowMs()) open.delete(id);
   };
 
-  const tooMany = async (call: Pick<ToolCall, "header">, { server, ...goesOn }: Parameters<McpTasks["expect"]>[1]) => {
-    const task: McpTask = { ...goesOn, ...agentOf(call.header.agentId), id: "", server };
+  /** Nobody would be told of its end. */
+  const giveUp = async (row: Row, isFull: boolean): Promise<object> => {
     const isEnded = await remote()
-      .then((thread) => thread.cancelTask(task))
+      .then((thread) => thread.cancelTask(taskOf(row)))
       .catch(() => false);
+    const [code, why, hint] = isFull
+      ? ([
+          "busy",
+          "this agent has too many timers to be told of its end",
+          "cloister timers list, cloister tasks list",
+        ] as const)
+      : (["worker_unavailable", "it could not be kept for its end", "cloister doctor"] as const);
     return fault(
-      "busy",
-      `${server} goes on with it as a task, and this agent has too many timers to be told of its end; the server was told to end it${isEnded ? "" : ", and whether it did is not known"}`,
-      "cloister timers list, cloister tasks list",
+      code,
+      `${row.task.mcp.server} goes on with it as a task, and ${why}; the server was told to end it${isEnded ? "" : ", and whether it did is not known"}`,
+      hint,
     );
   };
 
@@ -139,7 +149,12 @@ export function makeMcpTasks(
         createdAtMs,
       };
       dropLate();
-      if ((await signals().setTask(row)) === undefined) return tooMany({ header }, goesOn);
+      try {
+        if ((await signals().setTask(row)) === undefined) return giveUp(row, true);
+      } catch (error) {
+        warn(row, error, "a task of an MCP server could not be kept, and is given up");
+        return giveUp(row, false);
+      }
       take(row);
       return {
         status: "pending",

@@ -19,6 +19,7 @@ function open({ isFull = false, kept = [] as TimerRow[] } = {}) {
   const did: string[] = [];
   let nowMs = 0;
   let broken = false;
+  let failures = 0;
   let mayUse = true;
   const remote = {
     follow: async ({ id, remoteId, untilMs, workspace }) =>
@@ -30,11 +31,13 @@ function open({ isFull = false, kept = [] as TimerRow[] } = {}) {
     {
       signals: () => ({
         async setTask(task) {
+          if (failures-- > 0) throw new Error("the disk is full");
           if (isFull) return undefined;
           kept.push(task);
           return task.id;
         },
         async endTask({ id }, status, body) {
+          if (failures-- > 0) throw new Error("the disk is full");
           did.push(`${id} ${status}: ${body}`);
           return true;
         },
@@ -63,6 +66,8 @@ function open({ isFull = false, kept = [] as TimerRow[] } = {}) {
       await settle();
       return did.splice(0);
     },
+    /** The store, so many times. */
+    fail: (times: number) => void (failures = times),
     break: (is: boolean) => void (broken = is),
     take: () => void (mayUse = false),
     pass: async (ms: number) => {
@@ -146,4 +151,43 @@ test("those of the last process are gone on with, and those whose server the age
   later.take();
   await later.tasks.start();
   expect(await later.did()).toHaveLength(1);
+});
+
+test("a store that cannot keep it has the server told to end it, and the agent that nobody will tell of it", async () => {
+  const { tasks, did, kept, fail } = open();
+  fail(1);
+  expect(await tasks.expect(call, goesOn)).toMatchObject({
+    status: "error",
+    code: "worker_unavailable",
+    error: expect.stringContaining("it could not be kept for its end; the server was told to end it"),
+  });
+  expect(kept).toEqual([]);
+  expect(await did()).toEqual(["a task of an MCP server could not be kept, and is given up", "cancel r-1"]);
+});
+
+test("a store that cannot take its end is asked again for as long as the task has, and told once", async () => {
+  const { tasks, did, pass, fail } = open();
+  await tasks.expect(call, { ...goesOn, untilMs: 2 * limits.mcpRetryMsMax });
+  await did();
+  const failed = "the end of a task of an MCP server could not be told yet; tried again";
+  fail(1);
+  await tasks.ended({ id: "s-0", isDone: true, text: "ready" });
+  expect(await did()).toEqual([failed]);
+  await pass(limits.mcpRetryMsMax);
+  expect(await did()).toEqual(["s-0 done: ready"]);
+  await pass(2 * limits.mcpRetryMsMax);
+  expect(await did()).toEqual([]);
+});
+
+test("after its time its end is not tried again: the session has been told that nobody told of it", async () => {
+  const { tasks, did, pass, fail } = open();
+  await tasks.expect(call, { ...goesOn, untilMs: limits.mcpRetryMsMax });
+  await did();
+  fail(9);
+  await tasks.ended({ id: "s-0", isDone: false, text: "broke" });
+  expect(await did()).toHaveLength(1);
+  await pass(limits.mcpRetryMsMax);
+  expect(await did()).toHaveLength(1);
+  await pass(2 * limits.mcpRetryMsMax);
+  expect(await did()).toEqual([]);
 });
