@@ -15,6 +15,7 @@ import {
 import os from "node:os";
 import path from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { runLine } from "../support/command-lines.ts";
 import { endPrograms, makeStateDir, runCommand, startProgram } from "../support/program.ts";
 import { siblings } from "../support/siblings.ts";
 import { post } from "../support/webhook.ts";
@@ -93,12 +94,12 @@ test("a backup under load is restored elsewhere with everything that was accepte
   expect(due.length).toBeGreaterThan(200);
   /** What people said, over all sessions, one entry for each time. */
   const handled = async (): Promise<string[]> => {
-    const { sessions } = JSON.parse((await runCommand(restored, ["sessions", "--json"])).stdout) as {
+    const { sessions } = JSON.parse((await runLine(restored, ["sessions", "--json"])).stdout) as {
       sessions: { key: string }[];
     };
     const pages = await Promise.all(
       sessions.map(async ({ key }) => {
-        const { stdout } = await runCommand(restored, ["history", key, "--limit", "1000", "--json"]);
+        const { stdout } = await runLine(restored, ["history", key, "--limit", "1000", "--json"]);
         return (JSON.parse(stdout) as History).messages;
       }),
     );

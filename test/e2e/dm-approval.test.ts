@@ -1,8 +1,9 @@
 /** DM approval on each of the platforms with the real program: a stranger writes and gets a code, the operator types what it says, and the stranger is answered. */
 import { afterAll, expect, test } from "vitest";
 import { type Chats, type PlatformName, platforms } from "../support/chats.ts";
+import { runLine } from "../support/command-lines.ts";
 import { eventually } from "../support/eventually.ts";
-import { endPrograms, makeStateDir, runCommand, startProgram } from "../support/program.ts";
+import { endPrograms, makeStateDir, startProgram } from "../support/program.ts";
 
 const names: readonly PlatformName[] = ["Telegram, long polling", "Discord", "Slack, socket mode", "WhatsApp", "IRC"];
 
@@ -53,10 +54,10 @@ test("a stranger on each platform is let in by the command that he was told, and
     const command = told[at] ?? [];
     if (at === 0) {
       const elsewhere = ["pairing", "approve", scenes[1]?.channel ?? "", command.at(-1) ?? ""];
-      const wrong = await runCommand(program.stateDir, elsewhere);
+      const wrong = await runLine(program.stateDir, elsewhere);
       expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining("CLOISTER_SENDER_UNKNOWN")]);
     }
-    const approved = await runCommand(program.stateDir, command);
+    const approved = await runLine(program.stateDir, command);
     expect(approved).toMatchObject({ code: 0, stdout: expect.stringContaining(`may write directly on ${channel}`) });
     await say("are you there");
     await eventually(() => expect(heard.slice(before)).toEqual(["are you there"]));

@@ -3,14 +3,8 @@ import { chmodSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync 
 import { type AddressInfo, createServer } from "node:net";
 import path from "node:path";
 import { afterEach, expect, test } from "vitest";
-import {
-  endPrograms,
-  type Finished,
-  makeStateDir,
-  type Program,
-  runCommand,
-  startProgram,
-} from "../support/program.ts";
+import { runLine } from "../support/command-lines.ts";
+import { endPrograms, type Finished, makeStateDir, type Program, startProgram } from "../support/program.ts";
 import { siblings } from "../support/siblings.ts";
 
 afterEach(endPrograms);
@@ -21,7 +15,7 @@ interface Diagnosis {
 }
 
 async function doctor(stateDir: string, ...more: string[]): Promise<Finished & Diagnosis> {
-  const finished = await runCommand(stateDir, ["doctor", "--json", ...more]);
+  const finished = await runLine(stateDir, ["doctor", "--json", ...more]);
   return { ...finished, ...(JSON.parse(finished.stdout) as Diagnosis) };
 }
 
@@ -33,13 +27,16 @@ const idsOf = ({ findings }: Diagnosis): readonly string[] => findings.map(({ id
 async function startSiblings(): Promise<Program> {
   const stateDir = makeStateDir(siblings());
   chmodSync(path.join(stateDir, "cloister.json"), 0o600);
-  const program = await startProgram(stateDir);
-  expect((await runCommand(stateDir, ["send", "--agent", "raul", "remember that it is late"])).code).toBe(0);
-  return program;
+  return startProgram(stateDir);
 }
+
+/** After it the store has something of an agent. */
+const talk = async ({ stateDir }: Program): Promise<void> =>
+  expect((await runLine(stateDir, ["send", "--agent", "raul", "remember that it is late"])).code).toBe(0);
 
 test("a healthy gateway, running and stopped: exit 0, nothing on stderr when piped", async () => {
   const program = await startSiblings();
+  await talk(program);
   const running = await doctor(program.stateDir, "--deep");
   expect([running.code, errors(running), running.stderr]).toEqual([0, [], ""]);
   expect(idsOf(running)).toEqual(expect.arrayContaining(["gateway", "gateway.access", "agents", "store", "key"]));
@@ -64,8 +61,16 @@ test("a gateway that hangs is told from one that is stopped, and one that was ki
   expect(await (await startProgram(program.stateDir)).stop()).toBe(0);
 });
 
-test("a command line that is shut out, and a key that others may read", async () => {
+test("beside a gateway that runs: a broken config, a key that others may read, and a command line that is shut out", async () => {
   const program = await startSiblings();
+  const config = path.join(program.stateDir, "cloister.json");
+  const written = readFileSync(config);
+  writeFileSync(config, '{ "gateway": { "prot": 1 } }');
+  const broken = await doctor(program.stateDir);
+  expect([broken.code, errors(broken)]).toEqual([1, ["config.invalid"]]);
+  expect(broken.findings.find(({ id }) => id === "config.invalid")?.what).toContain("gateway.prot");
+  expect(idsOf(broken)).toContain("gateway");
+  writeFileSync(config, written);
   const key = path.join(program.stateDir, "operator.key");
   chmodSync(key, 0o644);
   const open = await doctor(program.stateDir);
@@ -80,17 +85,9 @@ test("a command line that is shut out, and a key that others may read", async ()
   expect([shut.code, errors(shut)]).toEqual([1, ["gateway.shut"]]);
 });
 
-test("a broken config beside a gateway that runs", async () => {
-  const program = await startSiblings();
-  writeFileSync(path.join(program.stateDir, "cloister.json"), '{ "gateway": { "prot": 1 } }');
-  const broken = await doctor(program.stateDir);
-  expect([broken.code, errors(broken)]).toEqual([1, ["config.invalid"]]);
-  expect(broken.findings.find(({ id }) => id === "config.invalid")?.what).toContain("gateway.prot");
-  expect(idsOf(broken)).toContain("gateway");
-});
-
 test("a damaged store is named with its directory, whatever reading it does to the process", async () => {
   const program = await startSiblings();
+  await talk(program);
   expect(await program.stop()).toBe(0);
   const journal = path.join(program.stateDir, "store", "journal");
   const file = path.join(journal, "data.mdb");

@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import OpenAI from "openai";
 import { afterAll, expect, test } from "vitest";
-import { endPrograms, makeStateDir, runCommand, startProgram } from "../support/program.ts";
+import { runLine } from "../support/command-lines.ts";
+import { endPrograms, makeStateDir, startProgram } from "../support/program.ts";
 
 afterAll(endPrograms);
 
@@ -13,7 +14,7 @@ test("callers add, a streamed answer, a restart, callers revoke", async () => {
     gateway: { port: 0, http: { endpoints } },
     agents: { defaults: { module: "echo" }, list: [{ id: "main" }, { id: "shop" }] },
   });
-  const callers = (...args: string[]) => runCommand(stateDir, ["callers", ...args]);
+  const callers = (...args: string[]) => runLine(stateDir, ["callers", ...args]);
   let program = await startProgram(stateDir);
   const added = await callers("add", "site", "--agent", "shop");
   expect(added).toMatchObject({

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { runLine } from "../support/command-lines.ts";
 import { endPrograms, makeStateDir, runCommand, startProgram } from "../support/program.ts";
 import { siblings } from "../support/siblings.ts";
 import { post } from "../support/webhook.ts";
@@ -50,22 +51,12 @@ test("the state directory of OPENCLAW_STATE_DIR and a config named openclaw.json
 test("the shipped example runs", async () => {
   const stateDir = makeStateDir();
   const program = await startProgram(stateDir, ["--example", "siblings"]);
-  const reply = await runCommand(stateDir, ["send", "--agent", "main", "ask raul who are you"]);
+  const reply = await runLine(stateDir, ["send", "--agent", "main", "ask raul who are you"]);
   expect(reply).toMatchObject({ code: 0, stdout: expect.stringContaining("raul says: I am raul") });
   // The CLI asks about the gateway that runs, not about a config that is not there.
   expect(
-    (
-      await runCommand(stateDir, [
-        "route",
-        "explain",
-        "--channel",
-        "webhook",
-        "--account",
-        "home",
-        "--peer",
-        "direct:ana",
-      ])
-    ).stdout,
+    (await runLine(stateDir, ["route", "explain", "--channel", "webhook", "--account", "home", "--peer", "direct:ana"]))
+      .stdout,
   ).toMatch(/agent\s+raul/);
   expect(await program.stop()).toBe(0);
 });
@@ -73,19 +64,19 @@ test("the shipped example runs", async () => {
 test("conversations, labels and what agents remember survive a restart and a kill", async () => {
   const stateDir = makeStateDir(siblings());
   let program = await startProgram(stateDir);
-  await runCommand(stateDir, ["send", "remember that it rains"]);
+  await runLine(stateDir, ["send", "remember that it rains"]);
   expect(await program.stop("SIGKILL")).toBe(null);
   program = await startProgram(stateDir);
-  expect((await runCommand(stateDir, ["send", "what do you remember"])).stdout).toContain("it rains");
+  expect((await runLine(stateDir, ["send", "what do you remember"])).stdout).toContain("it rains");
   expect(await program.stop()).toBe(0);
   program = await startProgram(stateDir);
-  const history = JSON.parse((await runCommand(stateDir, ["history", "agent:main:main", "--json"])).stdout) as {
+  const history = JSON.parse((await runLine(stateDir, ["history", "agent:main:main", "--json"])).stdout) as {
     messages: { content: { text: string }[] }[];
   };
   expect(history.messages.map(({ content }) => content[0]?.text)).toEqual(
     expect.arrayContaining(["remember that it rains", "what do you remember"]),
   );
-  const sessions = JSON.parse((await runCommand(stateDir, ["sessions", "--json"])).stdout) as {
+  const sessions = JSON.parse((await runLine(stateDir, ["sessions", "--json"])).stdout) as {
     sessions: { key: string; messages: number }[];
   };
   expect(sessions.sessions).toMatchObject([{ key: "agent:main:main", messages: 4 }]);

@@ -5,7 +5,8 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { seriousFaults } from "../support/axe.ts";
 import { useBrowser } from "../support/browser.ts";
-import { endPrograms, makeStateDir, type Program, runCommand, startProgram } from "../support/program.ts";
+import { runLine } from "../support/command-lines.ts";
+import { endPrograms, makeStateDir, type Program, startProgram } from "../support/program.ts";
 
 const { openPage } = useBrowser();
 const secret = "the-token-of-the-door";
@@ -94,7 +95,7 @@ test("who may message whom is a grid for the keyboard, and a cell is explained b
   await reason("steer").waitFor();
   const command = /cloister (grants add .*)$/.exec((await reason("steer").textContent()) ?? "")?.[1] ?? "";
   // What it proposes is what allows it.
-  expect((await runCommand(program.stateDir, command.split(" "))).code).toBe(0);
+  expect((await runLine(program.stateDir, command.split(" "))).code).toBe(0);
   await page.getByRole("button", { name: "Read again" }).first().click();
   await expect.poll(() => reason("steer").getAttribute("data-allowed")).toBe("true");
   await page.getByTestId("rights-verb").selectOption("steer");
@@ -112,7 +113,7 @@ test("the route tester says the agent, the session and the tiers, as the command
   await press("Enter");
   await expect.poll(() => page.getByTestId("route-agent").textContent()).toBe("a07");
   const asked = ["--channel", "webhook", "--account", "home", "--peer", "group:family"];
-  const said = JSON.parse((await runCommand(program.stateDir, ["route", "explain", ...asked, "--json"])).stdout);
+  const said = JSON.parse((await runLine(program.stateDir, ["route", "explain", ...asked, "--json"])).stdout);
   expect(await page.getByTestId("route-session").textContent()).toBe(said.route.sessionKey);
   const outcomes = page
     .getByTestId("route-tier")
@@ -151,13 +152,13 @@ test("the configuration is checked while it is typed, shown as a difference, and
   await press("Enter");
   await expect.poll(() => verdict.textContent()).toBe("Written and in force.");
   expect(readFileSync(configFile(), "utf8")).toContain(secret);
-  const explained = await runCommand(program.stateDir, ["grants", "explain", "a00", "a01", "history", "--json"]);
+  const explained = await runLine(program.stateDir, ["grants", "explain", "a00", "a01", "history", "--json"]);
   expect(JSON.parse(explained.stdout).verbs[0]).toMatchObject({ allowed: true });
 
   // Somebody else is faster.
   await edit('"history"', '"history",\n          "steer"');
   await expect.poll(() => change.count()).toBe(1);
-  expect((await runCommand(program.stateDir, ["config", "set", "agents.list[id=a05].name", "Five"])).code).toBe(0);
+  expect((await runLine(program.stateDir, ["config", "set", "agents.list[id=a05].name", "Five"])).code).toBe(0);
   await page.getByTestId("config-stale").waitFor();
   expect(await change.evaluateAll((rows) => rows.map((row) => row.getAttribute("data-path")))).toContain(
     "agents.list[5].name",
@@ -177,7 +178,7 @@ test("the configuration is checked while it is typed, shown as a difference, and
 test("what an agent proposes is shown with what it would change, and applied or rejected by one press", async () => {
   const propose = async (reason: string, value: string): Promise<void> => {
     const asked = JSON.stringify({ reason, set: [{ key: "agents.list[id=a10].name", value }] });
-    expect((await runCommand(program.stateDir, ["send", "--agent", "a09", asked])).stdout).toContain('"valid":true');
+    expect((await runLine(program.stateDir, ["send", "--agent", "a09", asked])).stdout).toContain('"valid":true');
   };
   await propose("it has a name", "Ten");
   const proposal = page.getByTestId("proposal");
@@ -207,7 +208,7 @@ test("the log is followed, from a level on and with a text in it", async () => {
   const wanted = '"changed":["a06"]';
   await page.getByTestId("log-filter").fill(wanted);
   await expect.poll(() => lines.count()).toBe(0);
-  expect((await runCommand(program.stateDir, ["config", "set", "agents.list[id=a06].name", "Six"])).code).toBe(0);
+  expect((await runLine(program.stateDir, ["config", "set", "agents.list[id=a06].name", "Six"])).code).toBe(0);
   await expect.poll(() => lines.count()).toBe(1);
   expect(await lines.textContent()).toContain("config reload applied");
   await page.getByTestId("log-level").selectOption("error");

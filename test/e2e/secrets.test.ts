@@ -19,7 +19,8 @@ import path from "node:path";
 import { text as readBody } from "node:stream/consumers";
 import { afterAll, expect, onTestFinished, test } from "vitest";
 import { keepSecret } from "../../runtime/broker/secret-file.ts";
-import { endPrograms, makeStateDir, type Program, runCommand, startProgram } from "../support/program.ts";
+import { runLine } from "../support/command-lines.ts";
+import { endPrograms, makeStateDir, type Program, startProgram } from "../support/program.ts";
 import { openHttpMcp } from "../support/mcp.ts";
 import { openModelServer } from "../support/model-servers.ts";
 import { cellProcessesOf } from "../support/processes.ts";
@@ -150,7 +151,7 @@ async function startPair(level: Level): Promise<{ readonly program: Program; rea
     ["b", secrets["what a person said to B"]],
     ["a", own.said],
   ] as const)
-    expect(await runCommand(stateDir, ["send", "--agent", id, said])).toEqual({
+    expect(await runLine(stateDir, ["send", "--agent", id, said])).toEqual({
       code: 0,
       stdout: "kept 1\n",
       stderr: "",

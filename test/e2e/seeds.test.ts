@@ -9,8 +9,9 @@ import { afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { connectAs, makeDevice } from "../contract/device-kit.ts";
 import { actorPath } from "../support/actors.ts";
 import { makeMessage, openBotApi } from "../support/bot-api.ts";
+import { runLine } from "../support/command-lines.ts";
 import { eventually } from "../support/eventually.ts";
-import { endPrograms, makeStateDir, type Program, runCommand, startProgram } from "../support/program.ts";
+import { endPrograms, makeStateDir, type Program, startProgram } from "../support/program.ts";
 
 afterEach(endPrograms);
 
@@ -27,7 +28,7 @@ interface Diagnosis {
 }
 
 function shellOf(program: Program): Shell {
-  const finished = (...args: string[]) => runCommand(program.stateDir, args);
+  const finished = (...args: string[]) => runLine(program.stateDir, args);
   const run: Shell["run"] = async (...args) => {
     const { code, stdout, stderr } = await finished(...args);
     expect([code, stderr]).toEqual([0, expect.any(String)]);
@@ -294,7 +295,7 @@ describe("004: a command line that was approved with too little", () => {
     await connectAs(port, device, { scopes: ["operator.read", "operator.write"], auth: { token } });
     await connectAs(port, device, { scopes: bundle, auth: { token } });
     const { program } = shell;
-    const approved = await runCommand(program.stateDir, command.split(" "));
+    const approved = await runLine(program.stateDir, command.split(" "));
     expect([approved.code, approved.stdout]).toEqual([0, expect.stringContaining("operator.admin: everything")]);
 
     const repaired = await connectAs(port, device, { scopes: bundle, auth: { deviceToken } });

@@ -1,6 +1,7 @@
 /** `cloister pairing` with the real program and a real webhook: a stranger writes, the owner decides, the stranger writes again. */
 import { afterAll, expect, test } from "vitest";
-import { endPrograms, makeStateDir, runCommand, startProgram } from "../support/program.ts";
+import { runLine } from "../support/command-lines.ts";
+import { endPrograms, makeStateDir, startProgram } from "../support/program.ts";
 import { post } from "../support/webhook.ts";
 
 afterAll(endPrograms);
@@ -21,23 +22,23 @@ test("an unknown sender is approved with the command that it was told, and stays
   const [, told = ""] = /^(cloister pairing approve webhook [A-Z2-9]{8})$/m.exec(first.body.reply) ?? [];
   const args = told.split(" ").slice(1);
 
-  const listed = await runCommand(stateDir, ["pairing", "list"]);
+  const listed = await runLine(stateDir, ["pairing", "list"]);
   expect(listed.stdout).toMatch(new RegExp(`^${args.at(-1)} +webhook +home +ana `, "m"));
-  const approved = await runCommand(stateDir, args);
+  const approved = await runLine(stateDir, args);
   expect(approved).toMatchObject({ code: 0, stdout: "ana may write directly on webhook; nothing else was given\n" });
   expect((await write("ana")).body).toMatchObject({ status: "accepted", reply: expect.stringContaining("I am main") });
 
   await write("bob");
-  const { requests } = JSON.parse((await runCommand(stateDir, ["pairing", "list", "webhook", "--json"])).stdout);
+  const { requests } = JSON.parse((await runLine(stateDir, ["pairing", "list", "webhook", "--json"])).stdout);
   expect(requests).toMatchObject([{ senderId: "bob" }]);
-  expect(await runCommand(stateDir, ["pairing", "reject", requests[0].code])).toMatchObject({ code: 0 });
-  const over = await runCommand(stateDir, ["pairing", "approve", requests[0].code]);
+  expect(await runLine(stateDir, ["pairing", "reject", requests[0].code])).toMatchObject({ code: 0 });
+  const over = await runLine(stateDir, ["pairing", "approve", requests[0].code]);
   expect([over.code, over.stderr]).toEqual([1, expect.stringContaining("CLOISTER_SENDER_UNKNOWN")]);
 
   await program.stop();
   program = await startProgram(stateDir);
   expect((await write("ana")).body).toMatchObject({ status: "accepted" });
-  expect(await runCommand(stateDir, ["pairing", "remove", "webhook", "ana", "--account", "home"])).toMatchObject({
+  expect(await runLine(stateDir, ["pairing", "remove", "webhook", "ana", "--account", "home"])).toMatchObject({
     code: 0,
   });
   expect((await write("ana")).body).toMatchObject({ status: "dropped" });

@@ -1,7 +1,8 @@
 /** `cloister subagents` on the real program: a run in each state, the ends that operators make, and what a crash leaves. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { actorPath } from "../support/actors.ts";
-import { endPrograms, makeStateDir, type Program, runCommand, startProgram } from "../support/program.ts";
+import { runLine } from "../support/command-lines.ts";
+import { endPrograms, makeStateDir, type Program, startProgram } from "../support/program.ts";
 
 const module = actorPath("spawner");
 let program: Program;
@@ -31,7 +32,7 @@ interface Task {
   readonly delivery?: string;
 }
 
-const cli = (...args: string[]) => runCommand(program.stateDir, args);
+const cli = (...args: string[]) => runLine(program.stateDir, args);
 const subagents = (...args: string[]) => cli("subagents", ...args);
 const task = (command: object): string => JSON.stringify(command);
 
@@ -176,7 +177,7 @@ test.each([
   "AC-04.1: a fresh install %s can spawn: accepted with run and session, the completion reaches the parent, no device is asked about",
   async (_what, auth) => {
     const fresh = await startProgram(makeStateDir({ agents: { list: [{ id: "main", module }] }, gateway: { auth } }));
-    const run = (...args: string[]) => runCommand(fresh.stateDir, args);
+    const run = (...args: string[]) => runLine(fresh.stateDir, args);
     const params = { runtime: "subagent", agentId: "main", mode: "run", task: task({ do: "say", text: "42" }) };
     const answer = await run("send", task({ do: "tool", tool: "sessions_spawn", params }));
     const { status, runId, childSessionKey } = JSON.parse(answer.stdout) as Record<string, string>;

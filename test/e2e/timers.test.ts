@@ -1,7 +1,8 @@
 /** Timers and monitors of the real program, over `kill -9` of the whole process. */
 import path from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { endPrograms, makeStateDir, repoRoot, runCommand, startProgram } from "../support/program.ts";
+import { runLine } from "../support/command-lines.ts";
+import { endPrograms, makeStateDir, repoRoot, startProgram } from "../support/program.ts";
 
 afterAll(endPrograms);
 
@@ -22,7 +23,7 @@ interface Seen {
 }
 
 async function tell(stateDir: string, command: object): Promise<unknown> {
-  const { code, stdout, stderr } = await runCommand(stateDir, ["send", JSON.stringify(command)]);
+  const { code, stdout, stderr } = await runLine(stateDir, ["send", JSON.stringify(command)]);
   if (code !== 0) throw new Error(stderr);
   return JSON.parse(stdout) as unknown;
 }
@@ -34,8 +35,8 @@ test("kill -9 while many timers are due: each fires once, and so does the news t
   const first = await startProgram(stateDir);
   const names = Array.from({ length: 12 }, (_, at) => `timer ${at}`);
   await tell(stateDir, { do: "monitor", target: "raul" });
-  const atMs = Number(await tell(stateDir, { do: "schedule-all", inMs: 5_000, names }));
-  const listed = await runCommand(stateDir, ["timers", "--agent", "main", "--json"]);
+  const atMs = Number(await tell(stateDir, { do: "schedule-all", inMs: 3_000, names }));
+  const listed = await runLine(stateDir, ["timers", "--agent", "main", "--json"]);
   expect(JSON.parse(listed.stdout)).toMatchObject({ total: names.length });
   // Some have fired and some have not when the process dies, as far as one can aim.
   await expect.poll(() => Date.now(), { interval: 1 }).toBeGreaterThan(atMs + 1);
@@ -47,7 +48,7 @@ test("kill -9 while many timers are due: each fires once, and so does the news t
   const timers = found.filter(({ signal }) => signal.type === "timer").map(({ text }) => text);
   expect(timers.toSorted()).toEqual(names.toSorted());
   expect(found.filter(({ signal }) => signal.type === "down")).toMatchObject([{ signal: { reason: "killed" } }]);
-  expect((await runCommand(stateDir, ["timers"])).stderr).toBe("no timer\n");
+  expect((await runLine(stateDir, ["timers"])).stderr).toBe("no timer\n");
   await second.stop();
 });
 
@@ -61,9 +62,9 @@ test("a timer that came due while the gateway was down fires at the start; one i
   await expect.poll(() => Date.now(), { interval: 10 }).toBeGreaterThan(atMs);
   const second = await startProgram(stateDir);
   await expect.poll(async () => (await seen(stateDir)).map(({ text }) => text)).toEqual(["soon"]);
-  const { stdout } = await runCommand(stateDir, ["timers"]);
+  const { stdout } = await runLine(stateDir, ["timers"]);
   expect(stdout).toMatch(/nightly +in 23 h +1 d/);
-  expect((await runCommand(stateDir, ["timers", "remove", String(id)])).stdout).toContain("was removed");
-  expect((await runCommand(stateDir, ["timers", "remove", String(id)])).code).toBe(1);
+  expect((await runLine(stateDir, ["timers", "remove", String(id)])).stdout).toContain("was removed");
+  expect((await runLine(stateDir, ["timers", "remove", String(id)])).code).toBe(1);
   await second.stop();
 });
