@@ -7,7 +7,7 @@
  *   time                 a moment after people wrote
  *   boot                 before or just after the program is ready, while people wait
  *
- * Everybody is answered once before the first kill. After every second kill, and after that at `sent`, the program may finish its work. The book is
+ * Everybody is answered once in the first life, before its kill. After every second kill, and after that at `sent`, the program may finish its work. The book is
  * what people got, chat by chat: every answer, in order, and none again but those that a killed process had under way, which the log of the process
  * that repeats them has to tell, and which people see once where the platform knows a repeated one. Of a platform that keeps nothing, what was said
  * and not answered at all when the process ended may be lost; then it was never handled.
@@ -73,7 +73,6 @@ export async function killBetweenSteps(platform: PlatformName, seed: number): Pr
   const { random, violations, moments } = load;
   const met: Moment[] = [];
   try {
-    await load.introduce();
     for (const moment of drawOrder(moments, random)) {
       const starting = load.launch();
       if (moment === "boot") {
@@ -83,6 +82,7 @@ export async function killBetweenSteps(platform: PlatformName, seed: number): Pr
         await starting.ready.catch(() => undefined);
       } else {
         const program = await starting.ready;
+        if (met.length === 0) await load.say(program);
         // What is repeated for certain is looked at for certain.
         if (met.length % 2 === 0 || met.at(-1) === "sent") await load.settle(program);
         const comes = moment === "time" ? delay(random.below(80)) : load.meet(moment, starting);
@@ -100,14 +100,13 @@ export async function killBetweenSteps(platform: PlatformName, seed: number): Pr
   }
 }
 
-/** A program that is killed at its boot looks at nothing: it does not follow on what is repeated for certain. */
+/** A program that is killed at its boot looks at nothing: it is not the first, and does not follow on what is repeated for certain. */
 function drawOrder(moments: readonly Moment[], random: Random): readonly Moment[] {
-  const rest = [...moments];
+  const rest = moments.filter((moment) => moment !== "boot");
   const order: Moment[] = [];
   while (rest.length > 0) order.push(...rest.splice(random.below(rest.length), 1));
-  const boot = order.indexOf("boot");
-  if (order[boot - 1] === "sent") order.splice(boot - 1, 2, "boot", "sent");
-  return order;
+  const places = order.flatMap((moment, at) => (moment === "sent" ? [] : [at + 1]));
+  return order.toSpliced(random.pick(places), 0, "boot");
 }
 
 interface ChannelLoad {
@@ -115,8 +114,6 @@ interface ChannelLoad {
   readonly moments: readonly Moment[];
   readonly violations: string[];
   launch(): Starting;
-  /** A life in which everybody is answered. */
-  introduce(): Promise<void>;
   /** Everybody writes, and goes on when they are answered: when the account is there, of a program that is ready. */
   say(program?: Program): Promise<void>;
   /** Kills the program at one of the next such moments. Resolves when it has ended. */
@@ -234,13 +231,6 @@ async function openChannelLoad(name: PlatformName, seed: number): Promise<Channe
         () => undefined,
       );
       return starting;
-    },
-    async introduce() {
-      const starting = load.launch();
-      const program = await starting.ready;
-      await load.say(program);
-      await load.settle(program);
-      await load.kill(starting);
     },
     async say(program) {
       if (program !== undefined) await until(platform.isOnline, patienceMs);

@@ -9,7 +9,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { openLmdbStore } from "../../runtime/store/lmdb/store.ts";
 import type { StoredRun } from "../../runtime/store/port.ts";
 import { actorPath } from "../support/actors.ts";
-import { makeStateDir, type Program, runCommand } from "../support/program.ts";
+import { runLine } from "../support/command-lines.ts";
+import { makeStateDir, type Program } from "../support/program.ts";
 import { makeRandom, type Random } from "../support/random.ts";
 import { siblings } from "../support/siblings.ts";
 import { post } from "../support/webhook.ts";
@@ -141,7 +142,7 @@ export function openTreeLoad(seed: number): TreeLoad {
   };
 
   const tasks = async (): Promise<readonly Task[]> => {
-    const { stdout } = await runCommand(stateDir, ["subagents", "list", "--limit", "500", "--json"]);
+    const { stdout } = await runLine(stateDir, ["subagents", "list", "--limit", "500", "--json"]);
     return (JSON.parse(stdout) as { readonly tasks: readonly Task[] }).tasks;
   };
 
