@@ -2,14 +2,24 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Page } from "playwright-core";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { seriousFaults } from "../support/axe.ts";
 import { lastAnswer, say, useBrowser } from "../support/browser.ts";
 import { endPrograms, makeStateDir, type Program, runCommand, startProgram } from "../support/program.ts";
 
 const { openPage } = useBrowser();
 
-afterAll(endPrograms);
+/** Of the tests that ask for no right. */
+let whole: Program;
+
+beforeAll(async () => {
+  whole = await start();
+});
+
+afterAll(async () => {
+  expect(await whole.stop()).toBe(0);
+  endPrograms();
+});
 
 /** Does what it is told: a tool with its parameters, a timer, or work without an end. */
 const worker = `
@@ -39,11 +49,10 @@ const agents = [
   { id: "raul", module: "./worker.ts" },
 ];
 
-async function start(config: object = {}): Promise<Program> {
+async function start(): Promise<Program> {
   const stateDir = makeStateDir({
     agents: { list: agents },
     tools: { agentToAgent: { requests: "operator" } },
-    ...config,
   });
   writeFileSync(path.join(stateDir, "worker.ts"), worker);
   return startProgram(stateDir);
@@ -110,8 +119,7 @@ test("a right is asked for on the page, and approved once, for an hour and denie
 });
 
 test("a sub-agent's run is shown with its parent, and cancelled; a timer is shown, and removed", async () => {
-  const program = await start();
-  const page = await openPage(program.pageUrl);
+  const page = await openPage(whole.pageUrl);
   await page.getByTestId("composer").waitFor();
   expect(await page.getByTestId("subagents").count()).toBe(0);
   await say(
@@ -137,14 +145,12 @@ test("a sub-agent's run is shown with its parent, and cancelled; a timer is show
   await press(page, "timer-remove");
   await page.keyboard.press("Enter");
   await expect.poll(() => timer.count()).toBe(0);
-  expect((await runCommand(program.stateDir, ["timers"])).stderr).toBe("no timer\n");
+  expect((await runCommand(whole.stateDir, ["timers"])).stderr).toBe("no timer\n");
   await page.close();
-  expect(await program.stop()).toBe(0);
 });
 
 test("a task that an agent has put off is shown, and cancelled: its session is told", async () => {
-  const program = await start();
-  const page = await openPage(program.pageUrl);
+  const page = await openPage(whole.pageUrl);
   await page.getByTestId("composer").waitFor();
   await say(page, JSON.stringify({ later: { name: "report", withinMs: 3_600_000 } }));
   const task = page.getByTestId("task");
@@ -158,12 +164,10 @@ test("a task that an agent has put off is shown, and cancelled: its session is t
   await expect.poll(() => task.count()).toBe(0);
   await expect.poll(() => lastAnswer(page).textContent()).toContain("told: failed");
   await page.close();
-  expect(await program.stop()).toBe(0);
 });
 
 test("an agent, and everything, is stopped by a second press; a parked agent is started", async () => {
-  const program = await start();
-  const page = await openPage(program.pageUrl);
+  const page = await openPage(whole.pageUrl);
   const streaming = page.locator("[data-testid=message][data-state=streaming]");
   const aborted = page.locator("[data-testid=message][data-state=aborted]");
   await page.getByTestId("composer").waitFor();
@@ -183,14 +187,13 @@ test("an agent, and everything, is stopped by a second press; a parked agent is 
     expect(await streaming.count()).toBe(0);
   }
 
-  expect((await runCommand(program.stateDir, ["agents", "park", "main", "--reason", "it is late"])).code).toBe(0);
+  expect((await runCommand(whole.stateDir, ["agents", "park", "main", "--reason", "it is late"])).code).toBe(0);
   await expect.poll(() => page.getByTestId("agent-main").textContent()).toContain("it is late");
   await press(page, "agent-start");
   await expect.poll(() => page.getByTestId("agent-state-main").textContent()).not.toBe("parked");
   await say(page, "good morning");
   await expect.poll(() => lastAnswer(page).textContent()).toContain("heard good morning");
   await page.close();
-  expect(await program.stop()).toBe(0);
 });
 
 test("on a phone a request is counted in the bar and decided in the drawer, and nothing is cut off", async () => {
