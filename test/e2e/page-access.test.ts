@@ -3,22 +3,41 @@ import { mkdtempSync, readFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import type { Page } from "playwright-core";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectAs, makeDevice } from "../contract/device-kit.ts";
 import { actorPath } from "../support/actors.ts";
 import { seriousFaults } from "../support/axe.ts";
 import { lastAnswer, say, useBrowser } from "../support/browser.ts";
-import { endPrograms, makeStateDir, type Program, runCommand, startProgram } from "../support/program.ts";
+import { runLine } from "../support/command-lines.ts";
+import { endPrograms, makeStateDir, type Program, startProgram } from "../support/program.ts";
 import { post } from "../support/webhook.ts";
 
 const { openPage } = useBrowser();
 
-afterAll(endPrograms);
-
 const token = "the-gateway-token";
+const workspace = mkdtempSync(path.join(os.tmpdir(), "cloister-page-"));
+/** Of the tests that leave no device and no request behind. */
+let program: Program;
 
-const start = (config: object = {}): Promise<Program> =>
-  startProgram(makeStateDir({ gateway: { auth: { token } }, ...config }));
+beforeAll(async () => {
+  program = await startProgram(
+    makeStateDir({
+      gateway: { auth: { token } },
+      agents: { list: [{ id: "main" }, { id: "runner", module: actorPath("commander"), workspace }] },
+      bindings: [
+        { agentId: "runner", match: { channel: "webhook", accountId: "home", peer: { kind: "group", id: "room" } } },
+      ],
+      channels: {
+        webhook: { dmPolicy: "pairing", groupPolicy: "open", accounts: { home: { token: "home-token" } } },
+      },
+    }),
+  );
+});
+
+afterAll(async () => {
+  expect(await program.stop()).toBe(0);
+  endPrograms();
+});
 
 const press = async (page: Page, testId: string): Promise<void> => {
   await page.getByTestId(testId).first().focus();
@@ -26,14 +45,14 @@ const press = async (page: Page, testId: string): Promise<void> => {
 };
 
 test("AC-13.2: a request of a device is shown with what it would get, and decided by one press", async () => {
-  const program = await start();
-  const page = await openPage(program.pageUrl);
+  const own = await startProgram(makeStateDir({ gateway: { auth: { token } } }));
+  const page = await openPage(own.pageUrl);
   await page.getByTestId("composer").waitFor();
   expect(await page.getByTestId("access").count()).toBe(0);
 
   const remote = { remote: true, auth: { token } } as const;
   const [first, second] = [makeDevice(), makeDevice()];
-  await connectAs(program.port, first, { ...remote, scopes: ["operator.read"] });
+  await connectAs(own.port, first, { ...remote, scopes: ["operator.read"] });
   const request = page.getByTestId("device-request");
   await expect.poll(() => request.count()).toBe(1);
   expect(await page.getByTestId("access-count").textContent()).toBe("1 waits for an approval");
@@ -46,39 +65,34 @@ test("AC-13.2: a request of a device is shown with what it would get, and decide
   expect(await seriousFaults(page)).toEqual([]);
 
   // It asks for more before anybody has decided: the page shows what is asked now, and that is what is approved.
-  await connectAs(program.port, first, { ...remote, scopes: ["operator.write"] });
+  await connectAs(own.port, first, { ...remote, scopes: ["operator.write"] });
   await expect.poll(() => page.getByTestId("device-adds").count()).toBe(2);
   await press(page, "device-approve");
   await expect.poll(() => request.count()).toBe(0);
   expect(await page.evaluate("document.activeElement.id"), "the focus stays in the panel").toBe("access-title");
-  expect((await connectAs(program.port, first, { ...remote, scopes: ["operator.write"] })).answer.ok).toBe(true);
+  expect((await connectAs(own.port, first, { ...remote, scopes: ["operator.write"] })).answer.ok).toBe(true);
 
-  await connectAs(program.port, first, { ...remote, scopes: ["operator.write", "operator.approvals"] });
+  await connectAs(own.port, first, { ...remote, scopes: ["operator.write", "operator.approvals"] });
   await expect.poll(() => request.textContent()).toMatch(/wants more access.*It has already: operator\.write/);
   await press(page, "device-reject");
-  await connectAs(program.port, second, remote);
+  await connectAs(own.port, second, remote);
   await expect.poll(() => request.getAttribute("data-device")).toBe(second.id);
   await press(page, "device-reject");
   await expect.poll(() => request.count()).toBe(0);
-  expect((await connectAs(program.port, second, remote)).answer.ok).toBe(false);
+  expect((await connectAs(own.port, second, remote)).answer.ok).toBe(false);
 
   await page.getByTestId("devices").locator("summary").click();
   expect(await page.getByTestId("device").getAttribute("data-device")).toBe(first.id);
   await press(page, "device-remove");
   await page.keyboard.press("Enter");
   await expect.poll(() => page.getByTestId("device").count()).toBe(0);
-  expect((await connectAs(program.port, first, remote)).answer.ok).toBe(false);
+  expect((await connectAs(own.port, first, remote)).answer.ok).toBe(false);
   await page.close();
-  expect(await program.stop()).toBe(0);
+  expect(await own.stop()).toBe(0);
 });
 
 test("a command that an agent wants to run is shown with all of it, and runs once when it is allowed", async () => {
-  const workspace = mkdtempSync(path.join(os.tmpdir(), "cloister-page-"));
   const ran = (): string => readFileSync(path.join(workspace, "ran.txt"), "utf8");
-  const program = await start({
-    agents: { list: [{ id: "main", module: actorPath("commander"), workspace }] },
-    channels: { webhook: { groupPolicy: "open", accounts: { home: { token: "home-token" } } } },
-  });
   const run = async (command: string): Promise<unknown> => {
     const text = JSON.stringify({ calls: [{ name: "exec", params: { command } }] });
     const { body } = await post(
@@ -96,7 +110,7 @@ test("a command that an agent wants to run is shown with all of it, and runs onc
   const command = page.getByTestId("command");
   await expect.poll(() => command.count()).toBe(1);
   expect(await page.getByTestId("command-words").textContent()).toBe(`["/bin/sh","-c","${wanted}"]`);
-  expect(await command.textContent()).toMatch(/main wants to run a command on the host/);
+  expect(await command.textContent()).toMatch(/runner wants to run a command on the host/);
   expect(await page.getByTestId("access-count").textContent()).toBe("1 waits for an approval");
   expect(await seriousFaults(page)).toEqual([]);
 
@@ -115,13 +129,9 @@ test("a command that an agent wants to run is shown with all of it, and runs onc
   await expect.poll(() => command.count()).toBe(0);
   expect(ran()).toBe("42\n");
   await page.close();
-  expect(await program.stop()).toBe(0);
 });
 
 test("a sender who waits is shown, and approved or rejected by one press", async () => {
-  const program = await start({
-    channels: { webhook: { dmPolicy: "pairing", accounts: { home: { token: "home-token" } } } },
-  });
   const write = (id: string) =>
     post(
       `${program.url}/channels/webhook/home`,
@@ -147,11 +157,9 @@ test("a sender who waits is shown, and approved or rejected by one press", async
   await expect.poll(() => request.count()).toBe(0);
   expect((await write("eve")).body).toMatchObject({ status: "dropped" });
   await page.close();
-  expect(await program.stop()).toBe(0);
 });
 
 test("the page is a device: with the token it waits for an approval, then comes with its own key and keeps no token", async () => {
-  const program = await start();
   const page = await openPage(program.url);
   const signIn = page.getByTestId("sign-in");
   await page.getByTestId("key").fill(token);
@@ -160,7 +168,7 @@ test("the page is a device: with the token it waits for an approval, then comes 
   const said = (await signIn.textContent()) ?? "";
   expect(await seriousFaults(page)).toEqual([]);
   const [, id = ""] = /cloister devices approve (\S+)/.exec(said) ?? [];
-  const approved = await runCommand(program.stateDir, ["devices", "approve", id]);
+  const approved = await runLine(program.stateDir, ["devices", "approve", id]);
   expect(approved).toMatchObject({ code: 0, stdout: expect.stringContaining("client cloister-page (webchat)") });
   await page.getByTestId("try-again").click();
   await page.getByTestId("composer").waitFor();
@@ -171,7 +179,7 @@ test("the page is a device: with the token it waits for an approval, then comes 
   expect(await stored()).not.toContain(token);
   await page.reload();
   await page.getByTestId("composer").waitFor();
-  const devices = JSON.parse((await runCommand(program.stateDir, ["devices", "list", "--json"])).stdout);
+  const devices = JSON.parse((await runLine(program.stateDir, ["devices", "list", "--json"])).stdout);
   expect(devices).toMatchObject({ pending: [], paired: [{ clientId: "cloister-page", connected: true }] });
 
   // Another browser has another key: what it took from this one's storage opens nothing.
@@ -182,9 +190,8 @@ test("the page is a device: with the token it waits for an approval, then comes 
   await other.reload();
   await expect.poll(() => other.getByTestId("sign-in").textContent()).toContain("AUTH_DEVICE_TOKEN_MISMATCH");
 
-  expect((await runCommand(program.stateDir, ["devices", "remove", devices.paired[0].deviceId])).code).toBe(0);
+  expect((await runLine(program.stateDir, ["devices", "remove", devices.paired[0].deviceId])).code).toBe(0);
   await expect.poll(() => signIn.count()).toBe(1);
   await page.close();
   await other.close();
-  expect(await program.stop()).toBe(0);
 });

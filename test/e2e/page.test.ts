@@ -1,14 +1,53 @@
 /** The page in a real browser against the real program. */
 import { writeFileSync } from "node:fs";
 import path from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { lastAnswer, say, useBrowser } from "../support/browser.ts";
 import { endPrograms, makeStateDir, type Program, runCommand, startProgram } from "../support/program.ts";
 import { siblings } from "../support/siblings.ts";
 
 const { openPage, faults } = useBrowser();
 
-afterAll(endPrograms);
+/** Its answer goes on until it is stopped. */
+const slow = `
+import { defineActor } from "cloister";
+export default defineActor({
+  async message(ctx, message) {
+    ctx.stream("thinking about " + message.text);
+    await new Promise((_, reject) => ctx.signal.addEventListener("abort", () => reject(new Error("stopped"))));
+  },
+});
+`;
+const fragile = `
+import { defineActor } from "cloister";
+export default defineActor({
+  async message(ctx, message) {
+    if (!(await ctx.workspace.exists("repaired"))) process.exit(3);
+    ctx.reply("handled " + message.text);
+  },
+});
+`;
+
+/** Of the tests that say something to an agent of their own, or look at the page. */
+let whole: Program;
+
+beforeAll(async () => {
+  const own = [
+    { id: "slow", module: "./slow.ts" },
+    { id: "fragile", module: "./fragile.ts" },
+  ];
+  const stateDir = makeStateDir(
+    siblings({ agents: { list: [{ id: "main", default: true }, { id: "raul" }, ...own] } }),
+  );
+  writeFileSync(path.join(stateDir, "slow.ts"), slow);
+  writeFileSync(path.join(stateDir, "fragile.ts"), fragile);
+  whole = await startProgram(stateDir);
+});
+
+afterAll(async () => {
+  expect(await whole.stop()).toBe(0);
+  endPrograms();
+});
 
 test("a person chats with main, main asks raul, the page shows who asks whom; a restart keeps the conversation", async () => {
   const stateDir = makeStateDir(siblings());
@@ -60,20 +99,8 @@ test("a person chats with main, main asks raul, the page shows who asks whom; a 
 });
 
 test("answers appear while they are made, and can be stopped", async () => {
-  const stateDir = makeStateDir({ agents: { list: [{ id: "main", module: "./slow.ts" }] } });
-  writeFileSync(
-    path.join(stateDir, "slow.ts"),
-    `import { defineActor } from "cloister";
-     export default defineActor({
-       async message(ctx, message) {
-         ctx.stream("thinking about " + message.text);
-         await new Promise((_, reject) => ctx.signal.addEventListener("abort", () => reject(new Error("stopped"))));
-       },
-     });`,
-  );
-  const program = await startProgram(stateDir);
-  const page = await openPage(program.pageUrl);
-  await page.getByTestId("composer").waitFor();
+  const page = await openPage(whole.pageUrl);
+  await page.getByTestId("agent-slow").click();
   await say(page, "everything");
   await expect
     .poll(() => page.locator("[data-testid=message][data-state=streaming]").textContent())
@@ -81,25 +108,12 @@ test("answers appear while they are made, and can be stopped", async () => {
   await page.getByTestId("stop").click();
   await expect.poll(() => page.locator("[data-testid=message][data-state=aborted]").count()).toBeGreaterThan(0);
   await page.close();
-  expect(await program.stop()).toBe(0);
 });
 
 test("dead letters are shown with their reason, and are replayed and discarded by keyboard", async () => {
-  const stateDir = makeStateDir({ agents: { list: [{ id: "main", module: "./fragile.ts" }] } });
-  writeFileSync(
-    path.join(stateDir, "fragile.ts"),
-    `import { defineActor } from "cloister";
-     export default defineActor({
-       async message(ctx, message) {
-         if (!(await ctx.workspace.exists("repaired"))) process.exit(3);
-         ctx.reply("handled " + message.text);
-       },
-     });`,
-  );
-  const program = await startProgram(stateDir);
-  const page = await openPage(program.pageUrl);
+  const page = await openPage(whole.pageUrl);
   const letters = page.getByTestId("dead-letter");
-  await page.getByTestId("composer").waitFor();
+  await page.getByTestId("agent-fragile").click();
   expect(await page.getByTestId("dead-letters").count()).toBe(0);
   await say(page, "the first");
   await expect.poll(() => letters.count()).toBe(1);
@@ -109,7 +123,7 @@ test("dead letters are shown with their reason, and are replayed and discarded b
   await say(page, "the second");
   await expect.poll(() => page.getByTestId("dead-letters-count").textContent()).toBe("2");
 
-  writeFileSync(path.join(stateDir, "workspace", "repaired"), "");
+  writeFileSync(path.join(whole.stateDir, "workspace-fragile", "repaired"), "");
   await letters.last().getByTestId("dead-letter-replay").focus();
   await page.keyboard.press("Enter");
   await expect.poll(() => lastAnswer(page).textContent()).toContain("handled the first");
@@ -124,26 +138,22 @@ test("dead letters are shown with their reason, and are replayed and discarded b
   await page.keyboard.press("Enter");
   await expect.poll(() => page.getByTestId("dead-letters").count()).toBe(0);
   await page.close();
-  expect(await program.stop()).toBe(0);
 });
 
 test("without the key the page asks for it, and takes it", async () => {
-  const program = await startProgram(makeStateDir(siblings()));
-  const page = await openPage(program.url);
+  const page = await openPage(whole.url);
   await page.getByTestId("sign-in").waitFor();
   await page.getByTestId("key").fill("0".repeat(64));
   await page.keyboard.press("Enter");
   await expect.poll(() => page.getByTestId("sign-in").textContent()).toMatch(/key|token/i);
-  await page.getByTestId("key").fill(program.key);
+  await page.getByTestId("key").fill(whole.key);
   await page.keyboard.press("Enter");
   await page.getByTestId("agent-main").waitFor();
   await page.close();
-  expect(await program.stop()).toBe(0);
 });
 
 test("on a phone, in the dark, nothing is cut off", async () => {
-  const program = await startProgram(makeStateDir(siblings()));
-  const page = await openPage(program.pageUrl, { viewport: { width: 375, height: 700 }, colorScheme: "dark" });
+  const page = await openPage(whole.pageUrl, { viewport: { width: 375, height: 700 }, colorScheme: "dark" });
   await page.getByTestId("composer").waitFor();
   await say(page, "who are you");
   await expect.poll(() => lastAnswer(page).textContent()).toContain("I am main");
@@ -155,5 +165,4 @@ test("on a phone, in the dark, nothing is cut off", async () => {
     (value.match(/\d+(\.\d+)?/g) ?? []).slice(0, 3).reduce((sum, part) => sum + Number(part), 0);
   expect(light(background)).toBeLessThan(light(colour));
   await page.close();
-  expect(await program.stop()).toBe(0);
 });
