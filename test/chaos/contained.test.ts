@@ -12,7 +12,7 @@ afterAll(endPrograms);
 const contained: readonly (readonly [shape: string, how: RegExp])[] = [
   ["heap flood: objects", /^`(out_of_memory|hung)`/],
   ["heap flood: strings", /^`(out_of_memory|hung)`/],
-  ["heap flood: arrays of numbers", /^`out_of_memory`/],
+  ["heap flood: arrays of numbers", /^`(out_of_memory|hung)`/],
   ["many promises", /^`(out_of_memory|hung)`/],
   ["Buffer flood, 1 MB each", /^`(out_of_memory`: its (buffers hold|memory could not be read)|hung`)/],
   ["Buffer flood from a timer, the loop turning", /^`out_of_memory`: its buffers hold/],
