@@ -30,6 +30,7 @@ type Section = Config["channels"]["webhook"] & object;
 type WrittenGuilds = NonNullable<NonNullable<Config["channels"]["discord"]>["guilds"]>;
 /** What the rules are made from; an account's own keys come before its channel's. */
 type RuleKeys = Pick<Section, Exclude<RuleName, "guilds"> | "dmHistoryLimit"> & {
+  readonly debounceMs?: number | undefined;
   readonly guilds?: WrittenGuilds | undefined;
 };
 
@@ -118,6 +119,7 @@ function resolveRules(
     historyLimit:
       own.historyLimit ?? section.historyLimit ?? config.messages?.groupChat?.historyLimit ?? limits.roomHistoryDefault,
     ...(dmHistoryLimit === undefined ? {} : { dmHistoryLimit }),
+    debounceMs: resolveDebounce(config, channel, own, section),
     keys: {
       dmPolicy: keyOf("dmPolicy"),
       allowFrom: keyOf("allowFrom"),
@@ -132,6 +134,14 @@ function resolveRules(
       historyLimit: keyOf("historyLimit"),
     },
   };
+}
+
+function resolveDebounce({ messages }: Config, channel: string, own: RuleKeys, section: RuleKeys): number {
+  const { debounceMs = 0, byChannel = {} } = messages?.inbound ?? {};
+  const named = Object.entries(byChannel).find(([name]) => name.trim().toLowerCase() === channel);
+  // Other platforms have no such key, and what their sections hold under this name was not checked.
+  const written = channel === "whatsapp" ? (own.debounceMs ?? section.debounceMs) : undefined;
+  return written ?? named?.[1] ?? debounceMs;
 }
 
 function resolveGroupRules(channel: string, groups: NonNullable<RuleKeys["groups"]>): Record<string, GroupRule> {

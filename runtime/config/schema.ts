@@ -16,7 +16,8 @@ import { skills } from "./schema/skills.ts";
 import { tools } from "./schema/tools.ts";
 import { limits } from "../kernel/limits.ts";
 import { queueAliases, queueDrops, queueModes } from "../kernel/queues.ts";
-import { anyMap, groupChat, listOfSenders, model } from "./schema/values.ts";
+import { inboundDebounce } from "./schema/channel-keys.ts";
+import { anyMap, filledText, groupChat, listOfSenders, model } from "./schema/values.ts";
 
 const queueMode = () => z.enum([...queueModes, ...(Object.keys(queueAliases) as (keyof typeof queueAliases)[])]);
 
@@ -48,10 +49,17 @@ const messages = z.strictObject({
       })
       .optional(),
   ),
-  inbound: later(
-    "joining of messages before the queue",
-    "Joining of messages that come in quick succession.",
-    anyMap().optional(),
+  inbound: key(
+    "Messages that one sender writes in quick succession are one turn. Files and commands do not wait.",
+    z
+      .strictObject({
+        debounceMs: key(
+          "How long a message waits for the next one of its sender, in milliseconds. Default: 0, nothing waits.",
+          inboundDebounce().optional(),
+        ),
+        byChannel: key("The same by channel.", z.record(filledText(), inboundDebounce()).optional()),
+      })
+      .optional(),
   ),
   ackReaction: later("acknowledging reactions", "Reaction to a received message.", z.string().optional()),
   ackReactionScope: later(

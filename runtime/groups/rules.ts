@@ -84,6 +84,8 @@ export interface AccountRules {
   readonly historyLimit: number;
   /** Earlier messages of a direct chat that a model is shown; absent: all that its session has. */
   readonly dmHistoryLimit?: number;
+  /** So long a message waits for the next one of its sender; 0: not at all. */
+  readonly debounceMs: number;
   readonly keys: Readonly<Record<RuleName, string>>;
 }
 

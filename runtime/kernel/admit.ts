@@ -69,6 +69,8 @@ export interface Admission {
   readonly choices?: TurnChoices;
   /** A turn that runs in the session may take it. */
   readonly steers?: true;
+  /** As `EnvelopeHeader.holdMs`. */
+  readonly holdMs?: number;
   /** What it shows of a group, which counts as seen in the transaction that journals the message. */
   readonly sees?: RoomSight;
 }
@@ -138,6 +140,7 @@ export function makeEnvelope(k: KernelState, admission: Admission, nowMs: number
   if (admission.lane !== undefined) header.lane = admission.lane;
   if (admission.choices !== undefined) header.choices = admission.choices;
   if (admission.steers !== undefined) header.steers = admission.steers;
+  if (admission.holdMs !== undefined) header.holdMs = admission.holdMs;
   return { header, body: admission.body };
 }
 
@@ -293,6 +296,8 @@ export function enqueue(
     aborted: false,
     mode: modeFor(k, header),
     shortened: false,
+    held: false,
+    goesOn: false,
   };
   if (mail.suspect) agent.suspects++;
   k.mail.set(header.id, mail);
@@ -317,8 +322,8 @@ export function enqueue(
     return;
   }
   const lane = laneOf(agent, header.sessionKey);
-  if (as === "new" && !arrive(k, agent, lane, mail, nowMs)) return;
-  lane.queue.push(mail);
+  const enters = as !== "new" || arrive(k, agent, lane, mail, nowMs);
+  if (enters) lane.queue.push(mail);
   markReady(agent, lane);
   k.astir.add(agent);
   // Nothing else tells that it has more mail: it begins no turn and starts no cell.

@@ -1,8 +1,11 @@
 /**
  * What becomes of a message of a person that comes while others of its session wait, or while one is handled: the queue policies
  * that were set (`queues.ts`). Nothing is dropped without a trace: what is becomes a dead letter, and its sender hears it.
+ *
+ * Before that, words to which more may belong are held: what the same sender says next in the same chat goes with them, as one turn,
+ * when it was quiet for so long as their header says. Whatever else comes to the session ends the wait. Source: behaviour §1.8, §5.1.
  */
-import { queueModeOf } from "./company.ts";
+import { isOfSameWriter, queueModeOf } from "./company.ts";
 import { markReady, pump } from "./dispatch.ts";
 import type { EnvelopeHeader } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
@@ -26,10 +29,12 @@ function isSaid({ from, signal, exchange }: EnvelopeHeader): boolean {
 
 /** Mail that has just been stored. False: it is over already, and does not enter the lane. */
 export function arrive(k: KernelState, agent: AgentEntry, lane: SessionLane, mail: Mail, nowMs: number): boolean {
+  hold(k, agent, lane, mail, nowMs);
   const policy = policyFor(k, mail.envelope.header);
   if (policy === undefined) return true;
   const { mode, cap, drop, debounceMs } = policy;
-  const waiting = lane.queue.filter((other) => other.mode !== undefined && !other.shortened);
+  // What is held still is the beginning of this message.
+  const waiting = lane.queue.filter((other) => other.mode !== undefined && !other.shortened && !other.held);
   if (mode === "interrupt") interrupt(k, agent, lane, waiting, nowMs);
   else if (waiting.length >= cap) {
     const [oldest] = waiting;
@@ -44,10 +49,30 @@ export function arrive(k: KernelState, agent: AgentEntry, lane: SessionLane, mai
   }
   const isAlone = lane.running === undefined && lane.queue.length === 0;
   if (mode === "collect" && !isAlone && waiting.length + 1 < cap) {
-    lane.quietAtMs = nowMs + debounceMs;
+    lane.quietAtMs = Math.max(nowMs + debounceMs, mail.held ? (lane.quietAtMs ?? 0) : 0);
     k.quiet.set(lane, agent);
-  } else endQuiet(k, lane);
+  } else if (!mail.held) endQuiet(k, lane);
   return true;
+}
+
+/** One sender's words at the end of the lane are held at a time; any other mail lets them go. */
+function hold(k: KernelState, agent: AgentEntry, lane: SessionLane, mail: Mail, nowMs: number): void {
+  const { holdMs = 0 } = mail.envelope.header;
+  const held = lane.queue.filter((other) => other.held);
+  const [first] = held;
+  const { heldMsMax, takenPerTurnMax } = k.settings.limits;
+  mail.goesOn = first !== undefined && holdMs > 0 && isOfSameWriter(first, mail) && held.length < takenPerTurnMax;
+  if (!mail.goesOn) letGo(held);
+  mail.held = holdMs > 0;
+  if (mail.held) {
+    const sinceMs = mail.goesOn ? (first?.atMs ?? nowMs) : nowMs;
+    lane.quietAtMs = Math.min(nowMs + holdMs, sinceMs + heldMsMax);
+    k.quiet.set(lane, agent);
+  } else if (first !== undefined) endQuiet(k, lane);
+}
+
+function letGo(mails: readonly Mail[]): void {
+  for (const mail of mails) mail.held = false;
 }
 
 function interrupt(
@@ -85,6 +110,7 @@ export function endQuiets(k: KernelState, nowMs: number): void {
 }
 
 function endQuiet(k: KernelState, lane: SessionLane): void {
+  letGo(lane.queue);
   lane.quietAtMs = undefined;
   k.quiet.delete(lane);
 }

@@ -6,14 +6,16 @@ import type { KernelState, Mail, SessionLane, Turn } from "./state.ts";
 /** Takes what is handled together with the turn's own mail out of the lane. */
 export function gather(k: KernelState, lane: SessionLane, turn: Turn, nowMs: number): void {
   const { mail } = turn;
-  if (mail.mode === undefined || mail.suspect || (mail.mode !== "collect" && !mail.shortened)) return;
-  let isOpen = true;
-  while (isOpen && turn.taking.length < k.settings.limits.takenPerTurnMax - 1) {
+  if (mail.mode === undefined || mail.suspect) return;
+  let isOpen = mail.mode === "collect" || mail.shortened;
+  while (turn.taking.length < k.settings.limits.takenPerTurnMax - 1) {
     const next = lane.queue[0];
-    if (next === undefined || !joins(mail, next, nowMs)) return;
-    // What was shortened goes with the next that was not; one that is collected goes with all.
-    isOpen = next.shortened || (mail.mode === "collect" && next.mode === "collect");
-    if (!isOpen && mail.mode === "collect" && !mail.shortened) return;
+    if (next === undefined || (!isOpen && !next.goesOn) || !joins(mail, next, nowMs)) return;
+    // What goes on belongs to the one before it; what was shortened goes with the next that was not; one that is collected goes with all.
+    if (!next.goesOn) {
+      isOpen = next.shortened || (mail.mode === "collect" && next.mode === "collect");
+      if (!isOpen && mail.mode === "collect" && !mail.shortened) return;
+    }
     turn.taking.push(next);
     lane.queue.shift();
   }
@@ -28,6 +30,17 @@ export function joins(own: Mail, next: Mail, nowMs: number): boolean {
 export function isFit({ suspect, aborted, envelope }: Mail, nowMs: number): boolean {
   const { expiresAtMs } = envelope.header;
   return !suspect && !aborted && (expiresAtMs === undefined || nowMs <= expiresAtMs);
+}
+
+/** The same person in the same chat. */
+export function isOfSameWriter(one: Mail, other: Mail): boolean {
+  const [a, b] = [one.envelope.header, other.envelope.header];
+  return (
+    a.from.type === "channel" &&
+    b.from.type === "channel" &&
+    a.from.senderId === b.from.senderId &&
+    chatOf(a) === chatOf(b)
+  );
 }
 
 /** What counts for the session and its channel; without a word about it, the running turn may take what comes. */

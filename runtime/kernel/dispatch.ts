@@ -51,7 +51,8 @@ export function pumpWantingCells(k: KernelState, nowMs: number): void {
 /** Puts a session with mail and no running turn where `startTurns` finds it, and any other out of its sight. */
 export function markReady(agent: AgentEntry, lane: SessionLane): void {
   const first = lane.running === undefined ? lane.queue[0] : undefined;
-  const next = first?.mode === "collect" && lane.quietAtMs !== undefined ? undefined : first;
+  const waits = first?.held === true || (first?.mode === "collect" && lane.quietAtMs !== undefined);
+  const next = waits ? undefined : first;
   const wanted = next === undefined ? undefined : readyOf(agent, laneOf(next.envelope.header));
   for (const ready of agent.ready.values()) if (ready !== wanted) ready.delete(lane);
   wanted?.add(lane);

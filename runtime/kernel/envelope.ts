@@ -290,6 +290,8 @@ export interface EnvelopeHeader {
   readonly choices?: TurnChoices;
   /** A turn that runs in the session may take it (`gather.ts`): by the verb `steer`, or it is the end of a sub-agent's run. */
   readonly steers?: true;
+  /** A person's words in a channel, to which more may belong: so long they wait for what the same sender says next (`arrivals.ts`). */
+  readonly holdMs?: number;
 }
 
 export interface Envelope {

@@ -84,7 +84,7 @@ function steered(k: KernelState, lane: SessionLane, turn: Turn, nowMs: number): 
 function steeredByPeople(lane: SessionLane, turn: Turn, room: number, nowMs: number): readonly Mail[] {
   const found: Mail[] = [];
   for (let next = lane.queue[0]; next !== undefined && found.length < room; next = lane.queue[0]) {
-    if (next.mode !== "steer" || !joins(turn.mail, next, nowMs)) break;
+    if (next.mode !== "steer" || next.held || !joins(turn.mail, next, nowMs)) break;
     found.push(next);
     lane.queue.shift();
   }

@@ -168,6 +168,8 @@ export const limits = {
   queueDebounceMs: 500,
   /** The longest quiet while: a message that was accepted should not wait for hours. */
   queueDebounceMsMax: 600_000,
+  /** How long the first of several messages of one sender waits for the others at the most (config: `messages.inbound`). Source: behaviour §5.1. */
+  heldMsMax: 60_000,
   /** Messages that one turn handles together, and their characters beyond the first: one delivery holds them all. */
   takenPerTurnMax: 100,
   takenCharsMax: 1_048_576,

@@ -161,6 +161,8 @@ export function sendVolatile(k: KernelState, agent: AgentEntry, turn: Turn, reco
     aborted: false,
     mode: undefined,
     shortened: false,
+    held: false,
+    goesOn: false,
   };
   const volatileTurn = makeTurn(k, target, mail, nowMs);
   k.emit({

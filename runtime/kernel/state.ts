@@ -53,13 +53,17 @@ export interface Mail {
   readonly mode: QueueMode | undefined;
   /** More waited than the cap: its beginning goes with the next turn. */
   shortened: boolean;
+  /** Its sender may go on: it begins nothing before that was quiet for a while (`arrivals.ts`). */
+  held: boolean;
+  /** Came while the one before it was held: one turn handles both. */
+  goesOn: boolean;
 }
 
 export interface SessionLane {
   readonly key: string;
   readonly queue: Mail[];
   running: Turn | undefined;
-  /** What is collected begins at this time, if nothing more comes. */
+  /** What is collected or held begins at this time, if nothing more comes. */
   quietAtMs: number | undefined;
 }
 
@@ -268,7 +272,7 @@ export interface KernelState {
   readonly chains: Map<string, Chain>;
   /** Agents with mail that wait for a place among the live cells. */
   readonly wantingCells: Set<string>;
-  /** Lanes that collect until it is quiet. */
+  /** Lanes that collect or hold until it is quiet. */
   readonly quiet: Map<SessionLane, AgentEntry>;
   /** Agents whose mailbox has room for those that wait for it: senders, or a backlog. */
   readonly roomy: Set<AgentEntry>;

@@ -110,6 +110,14 @@ export interface ChannelMail {
   answered(answer: Answered): Promise<void>;
 }
 
+/** Words alone may have more of them behind them. */
+const mayGoOn = (
+  { media, signal }: Heard,
+  { debounceMs }: AccountRules,
+  isCommand: boolean,
+): Pick<Admission, "holdMs"> =>
+  debounceMs === 0 || isCommand || signal !== undefined || (media ?? []).length > 0 ? {} : { holdMs: debounceMs };
+
 export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
   const { config, routes, store, log, nowMs } = deps;
   const chats = makeDerived(
@@ -249,7 +257,10 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
     if (entry === undefined) {
       const { agentId } = route;
       const hasNews = (view.unseen[agentId] ?? []).length > 0 || kept !== undefined;
-      const admission = admissionOf(event, route, bodyFor(agentId), key, hasNews ? sightOf(agentId) : undefined);
+      const admission = {
+        ...admissionOf(event, route, bodyFor(agentId), key, hasNews ? sightOf(agentId) : undefined),
+        ...mayGoOn(event, rules, isCommand),
+      };
       // What the next message of the room shows depends on what this one did.
       if (hasNews) return settled(await toOne(event, route, admission));
       return () => toOne(event, route, admission);
@@ -392,7 +403,11 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
       const message = ordered === undefined ? event : { ...event, ...ordered };
       if (group === undefined) {
         const body = message.text + (await deps.bring(message, route.agentId));
-        return toOne(message, route, admissionOf(message, route, body, key));
+        const isCommand = ordered !== undefined;
+        return toOne(message, route, {
+          ...admissionOf(message, route, body, key),
+          ...mayGoOn(message, rules, isCommand),
+        });
       }
       const room = roomKey(route.channel, route.accountId, event.peer, event.threadId);
       const rest = await inRoom(room, () => toGroup(message, route, rules, group, key, ordered !== undefined));

@@ -318,6 +318,37 @@ test("a turn of a direct chat learns how much of it the channel shows, as the co
   expect(await ended(again, direct("hi again"))).toBe("all");
 });
 
+test("what one person writes in quick succession is one turn; a file ends the wait, and a command does not wait", async () => {
+  const written = {
+    messages: { inbound: { byChannel: { webhook: 60_000 } } },
+    channels: { webhook: { allowFrom: ["*"], groupPolicy: "open", groups: { "*": { requireMention: false } } } },
+  };
+  const gateway = await open([{ id: "a" }], written);
+  for (const peer of [
+    { kind: "direct", id: "ana" },
+    { kind: "group", id: "room" },
+  ] as const) {
+    for (const text of ["one", "two"]) {
+      const result = await gateway.doors.inbound(said(text, { peer }));
+      expect(result).toMatchObject({ status: "accepted" });
+    }
+    // In a group it is one of those alone that are named.
+    if (peer.kind === "direct") expect(await ended(gateway, said("/queue", { peer }))).toContain("Queue");
+    const media = [{ kind: "image", ref: "r" }] as const;
+    expect(await ended(gateway, said("three", { peer, media }))).toContain("three");
+  }
+  for (const key of ["agent:a:main", inRoom("a")]) {
+    const { rows } = await gateway.store.history("a", key, 100, 0);
+    expect(rows.map(({ role, text }) => `${role}: ${text.split("\n").join("|")}`)).toEqual([
+      "user: one",
+      "user: two",
+      expect.stringMatching(/^assistant: .*one.*two/),
+      expect.stringMatching(/^user: three/),
+      expect.stringMatching(/^assistant: three/),
+    ]);
+  }
+});
+
 describe("bots in a group", () => {
   test("that answer each other are not heard any more after 20 messages in a minute", async () => {
     const gateway = await open([{ id: "a", answer: '"and you?"' }], {

@@ -85,6 +85,7 @@ export interface TellOptions {
   readonly runId?: string;
   readonly ttlMs?: number;
   readonly lane?: string;
+  readonly holdMs?: number;
   /** The id of the dead letter that this message was. */
   readonly replaces?: string;
   /** What is kept with a request for a right, that this message was. */

@@ -505,6 +505,7 @@ export function makeDriver(options: DriverOptions): Driver {
         ...(told.runId === undefined ? {} : { runId: told.runId }),
         ...(told.ttlMs === undefined ? {} : { ttlMs: told.ttlMs }),
         ...(told.lane === undefined ? {} : { lane: told.lane }),
+        ...(told.holdMs === undefined ? {} : { holdMs: told.holdMs }),
         ...(told.replaces === undefined ? {} : { replaces: told.replaces }),
         ...(told.releases === undefined ? {} : { releases: told.releases }),
       };

@@ -123,9 +123,11 @@ function checkInvariants(
       for (const mail of lane.queue) {
         held++;
         if (mail.suspect) suspects++;
+        if (mail.held && !k.quiet.has(lane)) wrong(`${lane.key} holds mail without end`);
       }
       const head = lane.running === undefined ? lane.queue[0] : undefined;
-      const next = head?.mode === "collect" && k.quiet.has(lane) ? undefined : head;
+      const waits = head?.held === true || (head?.mode === "collect" && k.quiet.has(lane));
+      const next = waits ? undefined : head;
       const wanted = next === undefined ? undefined : laneOf(next.envelope.header);
       if (agent.disabled === undefined && !isReadyIn(agent, lane, wanted))
         wrong(`${lane.key} is ready in the lanes ${readyIn(agent, lane)}, and should be in ${wanted ?? "none"}`);

@@ -121,6 +121,9 @@ export const reactionKeys = () => ({
   ),
 });
 
+/** How long a message waits for the next one of its sender. */
+export const inboundDebounce = () => z.int().min(0).max(limits.heldMsMax);
+
 export const webAddress = () => z.url({ protocol: /^https?$/, error: "must be an http or https address" });
 
 const previewModes = ["off", "partial", "block", "progress"] as const;

@@ -1,6 +1,6 @@
 /** `channels.whatsapp`. */
 import * as z from "zod";
-import { built, mediaMaxMb } from "./channel-keys.ts";
+import { built, inboundDebounce, mediaMaxMb } from "./channel-keys.ts";
 import { key, later } from "./note.ts";
 import { anyMap, anyValue, filledText } from "./values.ts";
 
@@ -24,7 +24,10 @@ const whatsappKeys = () => ({
   ackReaction: later("reactions", "Reaction that says that a message was taken.", anyValue()),
   reactionLevel: later("reactions", "Reactions that agents give.", anyValue()),
   replyToMode: later("reply modes", "Which answers are replies.", z.string().optional()),
-  debounceMs: later("joined messages of one channel", "Messages of one sender that are joined.", z.number().optional()),
+  debounceMs: key(
+    "How long a message waits for the next one of its sender, in milliseconds. Default: that of `messages.inbound`.",
+    inboundDebounce().optional(),
+  ),
   chunkMode: later("chunk modes", "How a long answer is cut.", z.string().optional()),
   actions: later("message actions", "Actions of the message tool.", anyMap().optional()),
 });

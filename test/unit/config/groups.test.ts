@@ -40,6 +40,32 @@ describe("rules of an account", () => {
     expect(of("irc", "x")).not.toHaveProperty("dmHistoryLimit");
   });
 
+  it("say how long a message waits for the next: of the account, the channel, by channel, for all, else not at all", async () => {
+    const whatsapp = { debounceMs: 30, accounts: { a: { debounceMs: 0 }, b: {} } };
+    const written = {
+      messages: { inbound: { debounceMs: 10, byChannel: { " Telegram": 20 } } },
+      channels: { whatsapp },
+    };
+    const { resolved } = await loadText(written);
+    const of = (channel: string, account: string) => findRules(resolved.groups, channel, account).debounceMs;
+    expect([of("whatsapp", "a"), of("whatsapp", "b"), of("whatsapp", "c")]).toEqual([0, 30, 30]);
+    expect(resolved.notActive).toEqual([]);
+    const { resolved: other } = await loadText({ ...written, channels: { telegram: {}, irc: {} } });
+    expect(findRules(other.groups, "telegram", "x").debounceMs).toBe(20);
+    expect(findRules(other.groups, "irc", "x").debounceMs).toBe(10);
+    expect(findRules((await loadText({ channels: { irc: {} } })).resolved.groups, "irc", "x").debounceMs).toBe(0);
+  });
+
+  it.each([
+    [{ debounceMs: -1 }, "messages.inbound.debounceMs"],
+    [{ debounceMs: 60_001 }, "messages.inbound.debounceMs"],
+    [{ byChannel: { irc: 1.5 } }, "messages.inbound.byChannel.irc"],
+    [{ byChannel: { irc: "1s" } }, "messages.inbound.byChannel.irc"],
+    [{ debounce: 5 }, "messages.inbound"],
+  ])("do not wait as %j says", async (inbound, path) => {
+    expect(JSON.stringify(await refusalOf({ messages: { inbound } }))).toContain(path);
+  });
+
   it("of an agent in groups come from its entry, else from agents.defaults", async () => {
     const { resolved } = await loadText({
       agents: {
