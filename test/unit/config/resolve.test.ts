@@ -177,6 +177,7 @@ describe("what is not configured", () => {
       groups: {
         accounts: {},
         fallback: {
+          debounceMs: 0,
           dmPolicy: "pairing",
           groupPolicy: "allowlist",
           groups: {},
