@@ -370,11 +370,12 @@ test("an agent that fails too often and escalates ends the gateway in order; the
     });
   writeFileSync(path.join(stateDir, "workspace", "go"), "");
   const next = await nextLife(program, pid);
+  // Its file may be read before its words are, and those of the one before.
+  await expect.poll(program.output).toContain('"lastEnd":"with exit code 70","restarts":1');
   expect(program.output()).toMatch(
     /the agent main, whose failure is the gateway's, was parked: 1 crashes within 60 s, the last: crash: it called process\.exit\(3\)/,
   );
   expect(program.output()).toContain("the gateway ended with exit code 70; it is started again");
-  expect(program.output()).toContain('"lastEnd":"with exit code 70","restarts":1');
   // The agent is in service again, and its mail is handled once: what ended it as well.
   expect((await say(next, "after", { wait: true })).body.reply).toBe("did after");
   const { stdout } = await runCommand(stateDir, ["history", "agent:main:main", "--limit", "100"]);
