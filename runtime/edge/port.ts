@@ -259,7 +259,7 @@ export type InboundResult =
 /** A hook names its agent, and nothing is dropped. */
 export type HookResult = Extract<InboundResult, { status: "accepted" | "duplicate" | "refused" }>;
 
-export interface HookRequest extends Pick<InboundEvent, "trace"> {
+export interface HookRequest extends Pick<InboundEvent, "trace">, HookWishes {
   readonly name: string;
   readonly message: string;
   readonly agentId?: string;
@@ -269,6 +269,10 @@ export interface HookRequest extends Pick<InboundEvent, "trace"> {
   readonly idempotencyKey?: string;
   /** Not handled any more after so long: then it is a dead letter (`expired`). */
   readonly ttlMs?: number;
+}
+
+/** What a hook asks for beside its message. */
+export interface HookWishes {
   /** Where the answer goes beside its session. */
   readonly delivery?: HookDelivery;
   /** For this message alone, as `/model` and `/think` take them. */

@@ -1,6 +1,6 @@
 /** What the edge is told by the configuration. */
 import type { PlatformDoor } from "./platform-door.ts";
-import type { CallerKey, HookDelivery } from "./port.ts";
+import type { CallerKey, HookWishes } from "./port.ts";
 
 /** How clients prove themselves. */
 export type AuthSettings =
@@ -62,7 +62,7 @@ export type ChangeableSettings = Pick<
 >;
 
 /** What a hook makes of payloads of another program. */
-export interface HookMapping {
+export interface HookMapping extends HookWishes {
   /** What follows the path of the hooks; absent: anything. */
   readonly path?: string;
   /** The payload's own `source`; absent: anything. */
@@ -73,9 +73,6 @@ export interface HookMapping {
   readonly sessionKey?: string;
   /** Absent: the payload as JSON. */
   readonly template?: string;
-  readonly delivery?: HookDelivery;
-  readonly model?: string;
-  readonly thinking?: string;
 }
 
 export interface WebhookSettings {

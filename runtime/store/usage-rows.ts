@@ -1,4 +1,4 @@
-/** What the store's call for usage takes and gives: what models took, by day and session. */
+/** What the store's call for usage takes and gives: what models took and turns did, by day and session. */
 import type { Tokens } from "../kernel/run-rows.ts";
 
 /** What turns did beside asking models. Counted for agents that have a budget of it alone. */
@@ -52,6 +52,8 @@ export const dayOf = (atMs: number): number => Math.floor(atMs / dayMs);
 /** `2026-01-31`. */
 export const dateOfDay = (day: number): string => new Date(day * dayMs).toISOString().slice(0, 10);
 
-export function addWork(before: Work = { toolCalls: 0, turnMs: 0 }, { toolCalls, turnMs }: Work): Work {
+export const noWork: Work = { toolCalls: 0, turnMs: 0 };
+
+export function addWork(before: Work = noWork, { toolCalls, turnMs }: Work): Work {
   return { toolCalls: before.toolCalls + toolCalls, turnMs: before.turnMs + turnMs };
 }

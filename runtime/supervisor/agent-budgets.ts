@@ -10,7 +10,7 @@ import { limits } from "../kernel/limits.ts";
 import type { Tokens } from "../kernel/run-rows.ts";
 import { addTokens, nanosPerDollar, noTokens } from "../kernel/usage.ts";
 import type { Store } from "../store/port.ts";
-import { addWork, dayMs, dayOf, type Spent, type UsageRow, type Work } from "../store/usage-rows.ts";
+import { addWork, dayMs, dayOf, noWork, type Spent, type UsageRow, type Work } from "../store/usage-rows.ts";
 
 export interface AgentBudgetsDeps {
   /** Undefined: the agent has none. */
@@ -54,17 +54,14 @@ interface Account {
 
 type Kind = keyof DayBudget;
 
-const nothing: Required<Spent> = { tokens: noTokens, work: { toolCalls: 0, turnMs: 0 } };
+const nothing: Required<Spent> = { tokens: noTokens, work: noWork };
 
 const minuteMs = 60_000;
 
 const countsWork = (budget: DayBudget | undefined): boolean =>
   budget?.toolCallsPerDay !== undefined || budget?.turnMinutesPerDay !== undefined;
 
-const sumOf = (
-  before: Required<Spent>,
-  { tokens = noTokens, work = nothing.work }: Partial<Spent>,
-): Required<Spent> => ({
+const sumOf = (before: Required<Spent>, { tokens = noTokens, work = noWork }: Partial<Spent>): Required<Spent> => ({
   tokens: addTokens(before.tokens, tokens),
   work: addWork(before.work, work),
 });
@@ -114,7 +111,7 @@ export function makeAgentBudgets({ budgetOf, store, nowMs }: AgentBudgetsDeps): 
     else accounts.set(agentId, { day, used: sumOf(nothing, spent), ready: Promise.resolve() });
   };
 
-  const addTo = (agentId: string, work: Partial<Work>): void => add(agentId, { work: { ...nothing.work, ...work } });
+  const addTo = (agentId: string, work: Partial<Work>): void => add(agentId, { work: { ...noWork, ...work } });
 
   const leftOf = (
     budget: DayBudget,

@@ -1,7 +1,7 @@
 /** What a hook asks for beside its message: where the answer goes, and which model gives it. Source: behaviour §5.9. */
 import type { ModelSettings } from "../broker/port.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
-import type { HookRequest } from "../edge/port.ts";
+import type { HookDelivery, HookWishes } from "../edge/port.ts";
 import type { ReplyRoute } from "../kernel/envelope.ts";
 import { failure } from "../kernel/errors.ts";
 import { changeChoices, type TurnChoices } from "../kernel/session-choices.ts";
@@ -18,7 +18,7 @@ export interface HookWishesDeps {
   readonly carriesAnswers: (channel: string, accountId: string) => boolean;
 }
 
-interface Wishes {
+interface FoundWishes {
   readonly replyRoute: ReplyRoute;
   readonly choices?: TurnChoices;
 }
@@ -26,9 +26,9 @@ interface Wishes {
 /** Rejects with CLOISTER_REQUEST_INVALID or CLOISTER_CAPABILITY_DENIED when one of them cannot be met: nothing is accepted then. */
 export async function readHookWishes(
   deps: HookWishesDeps,
-  { delivery, model, thinking }: HookRequest,
+  { delivery, model, thinking }: HookWishes,
   { agentId, sessionKey }: { readonly agentId: string; readonly sessionKey: string },
-): Promise<Wishes> {
+): Promise<FoundWishes> {
   const choices: TurnChoices | undefined = changeChoices(
     undefined,
     readChoices(deps.models(), agentId, { model, thinking }),
@@ -40,7 +40,7 @@ export async function readHookWishes(
 
 async function routeOf(
   { config, store, carriesAnswers }: HookWishesDeps,
-  { channel, to }: NonNullable<HookRequest["delivery"]>,
+  { channel, to }: HookDelivery,
   agentId: string,
   sessionKey: string,
 ): Promise<ReplyRoute> {

@@ -52,8 +52,8 @@ export function makeStoreEffects(deps: StoreEffectsDeps): (effect: StoreEffect) 
 
   function commit(effect: Extract<Effect, { type: "commit" }>): void {
     const { header } = effect;
-    const counts = budgets.countsWork(header.agentId);
-    const turnMs = Math.max(0, nowMs() - effect.work.sinceMs);
+    const { toolCalls, sinceMs } = effect.work;
+    const work = budgets.countsWork(header.agentId) ? { toolCalls, turnMs: Math.max(0, nowMs() - sinceMs) } : undefined;
     store
       .commit({
         envelopeId: header.id,
@@ -68,14 +68,14 @@ export function makeStoreEffects(deps: StoreEffectsDeps): (effect: StoreEffect) 
         ...(effect.failure === undefined ? {} : { failure: effect.failure }),
         ...(effect.outbound === undefined ? {} : { outbound: effect.outbound }),
         ...(effect.tokens === undefined ? {} : { tokens: effect.tokens }),
-        ...(counts ? { work: { toolCalls: effect.work.toolCalls, turnMs } } : {}),
+        ...(work === undefined ? {} : { work }),
         ...(effect.contextUsed === undefined ? {} : { contextUsed: effect.contextUsed }),
         ...(effect.noticed === undefined ? {} : { noticed: effect.noticed }),
         atMs: nowMs(),
       })
       .then(
         () => {
-          if (counts) budgets.bookTime(header.agentId, turnMs);
+          if (work !== undefined) budgets.bookTime(header.agentId, work.turnMs);
           kernel.committed(effect.agentId, effect.turn, { ok: true }, nowMs());
           const isShortened = effect.rows.some(({ role }) => role === "compaction");
           if (isShortened) deps.onSessionChanged(header.sessionKey, header.agentId, "compact");
@@ -132,8 +132,8 @@ export function makeStoreEffects(deps: StoreEffectsDeps): (effect: StoreEffect) 
           .then(
             (result) => {
               const historyTurns = historyTurnsOf(config.groups, effect.header);
-              const learned = result.status === "begun" ? { ...result, historyTurns } : result;
-              kernel.begun(effect.agentId, effect.turn, learned, nowMs());
+              const isBounded = result.status === "begun" && historyTurns !== undefined;
+              kernel.begun(effect.agentId, effect.turn, isBounded ? { ...result, historyTurns } : result, nowMs());
             },
             (error: unknown) =>
               kernel.begun(effect.agentId, effect.turn, { status: "failed", refusal: toRefusal(error) }, nowMs()),
