@@ -18,6 +18,7 @@ import {
 import { agentOfKey } from "./agent-of-key.ts";
 import { noteRoom } from "./depth.ts";
 import { endedWhy, endInTurn, lostOutcome } from "./ends.ts";
+import { takenBefore } from "./gather.ts";
 import { wantsNoPlace } from "./places.ts";
 import { obey } from "./orders.ts";
 import { tellSlots } from "./rights.ts";
@@ -64,9 +65,11 @@ export function disable(k: KernelState, agentId: string, reason: string, nowMs: 
   wantsNoPlace(k, agent);
   k.wantingCells.delete(agentId);
   for (const lane of agent.lanes.values()) {
-    for (const mail of lane.queue.splice(0)) {
-      endMail(k, agent, mail, 1, disabledOutcome(agent));
-    }
+    // What the running turn had in an earlier delivery it gets again; it ends with the turn.
+    const kept = lane.running === undefined ? none : takenBefore(lane.running);
+    for (const mail of lane.queue.splice(0))
+      if (kept.has(mail.envelope.header.id)) lane.queue.push(mail);
+      else endMail(k, agent, mail, 1, disabledOutcome(agent));
     if (lane.running === undefined) agent.lanes.delete(lane.key);
   }
   agent.spill = undefined;
@@ -193,6 +196,8 @@ function blame(agent: AgentEntry): void {
 function isParked(agent: AgentEntry): boolean {
   return agent.phase === "parked";
 }
+
+const none: ReadonlySet<string> = new Set();
 
 /** Things that become due by themselves: back-offs that are over, idle cells, cells that never start. */
 export function tickCells(k: KernelState, nowMs: number): void {

@@ -21,8 +21,9 @@ export function gather(k: KernelState, lane: SessionLane, turn: Turn, nowMs: num
   }
 }
 
+/** What is held has not been said to its end: its time begins the turn that it is for. */
 export function joins(own: Mail, next: Mail, nowMs: number): boolean {
-  if (next.mode === undefined || !isFit(next, nowMs)) return false;
+  if (next.mode === undefined || next.held || !isFit(next, nowMs)) return false;
   return chatOf(own.envelope.header) === chatOf(next.envelope.header);
 }
 

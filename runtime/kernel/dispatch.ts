@@ -258,6 +258,11 @@ export function hasCell(agent: AgentEntry): boolean {
   return agent.phase !== "dormant" && agent.phase !== "parked";
 }
 
+/** Whether the cell that the turn began for may still get it. */
+export function isServed(agent: AgentEntry, turn: Turn): boolean {
+  return turn.incarnation === agent.incarnation && agent.phase === "live" && agent.disabled === undefined;
+}
+
 /** Has a cell whether it has mail or not, as long as it is in service. */
 export function staysLive({ spec, phase, disabled, leaving }: AgentEntry): boolean {
   const isServing = phase !== "parked" && disabled === undefined && leaving === undefined;

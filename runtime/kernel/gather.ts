@@ -84,7 +84,7 @@ function steered(k: KernelState, lane: SessionLane, turn: Turn, nowMs: number): 
 function steeredByPeople(lane: SessionLane, turn: Turn, room: number, nowMs: number): readonly Mail[] {
   const found: Mail[] = [];
   for (let next = lane.queue[0]; next !== undefined && found.length < room; next = lane.queue[0]) {
-    if (next.mode !== "steer" || next.held || !joins(turn.mail, next, nowMs)) break;
+    if (next.mode !== "steer" || !joins(turn.mail, next, nowMs)) break;
     found.push(next);
     lane.queue.shift();
   }
@@ -122,14 +122,24 @@ function wentOn(k: KernelState, turn: Turn, key: number): boolean {
 }
 
 /** What an earlier delivery took; one that is done, stopped or on the disk alone is not in the lane. */
-function retake(lane: SessionLane, { result }: StepRow): readonly Mail[] {
-  const items = new Map(result === undefined ? [] : (JSON.parse(result[2]) as readonly TakeItem[]));
+function retake(lane: SessionLane, row: StepRow): readonly Mail[] {
+  const items = itemsOf(row);
   const found = lane.queue.filter(({ envelope }) => items.has(envelope.header.id));
   for (const mail of found) {
     mail.shortened = items.get(mail.envelope.header.id) === 1;
     lane.queue.splice(lane.queue.indexOf(mail), 1);
   }
   return found;
+}
+
+/** What earlier deliveries of the turn took, by their records; `hearTaken` leaves none of what this one has taken again. */
+export function takenBefore({ steps }: Turn): ReadonlySet<string> {
+  const rows = [...(steps?.values() ?? [])].filter(({ op }) => op === "take");
+  return new Set(rows.flatMap((row) => [...itemsOf(row).keys()]));
+}
+
+function itemsOf({ result }: StepRow): ReadonlyMap<string, 0 | 1> {
+  return new Map(result === undefined ? [] : (JSON.parse(result[2]) as readonly TakeItem[]));
 }
 
 function emitTake(
@@ -198,6 +208,12 @@ export function giveBack(agent: AgentEntry, turn: Turn, mails: readonly Mail[]):
 /** All that the turn has beside its own mail. */
 export function letGo(turn: Turn): readonly Mail[] {
   return [...turn.taken.splice(0), ...turn.taking.splice(0)];
+}
+
+/** Of a disabled agent: what its lane kept for the turn as well (`cells.ts`: `disable`). */
+export function letAllGo(agent: AgentEntry, turn: Turn): readonly Mail[] {
+  const lane = agent.lanes.get(turn.mail.envelope.header.sessionKey);
+  return [...letGo(turn), ...(lane?.running === turn ? lane.queue.splice(0) : [])];
 }
 
 /** How mail ended that a turn took: its answer is that of the turn's own message. */

@@ -77,6 +77,8 @@ export function refilled(
   spill.isReading = false;
   if (rows === undefined) {
     spill.notBeforeMs = nowMs + k.settings.limits.refillRetryMs;
+    // A stop may have emptied it meanwhile.
+    closeSpill(agent, spill);
     return;
   }
   spill.after = rows.length < limit ? until : (rows.at(-1)?.seq ?? until);

@@ -102,12 +102,26 @@ export function settleWithMail(k: KernelState, ticket: CellTicket, sent: Sent, n
     });
     return;
   }
-  const refusal = whyNotWait(k, agent, ticket, sent);
+  const refusal = whyGivenUp(k, sent) ?? whyNotWait(k, agent, ticket, sent);
   if (refusal !== undefined) {
     respond(k, ticket, asOutcome(refusal), refusal, about);
     return;
   }
   openAsk(k, ticket, envelopeId, sessionKey, nowMs);
+}
+
+/** A repeated call finds its envelope in the hands of a cell whose end is decided (`ends.ts`): the others that waited were told. */
+function whyGivenUp(k: KernelState, { agentId, envelopeId }: Sent): Refusal | undefined {
+  const target = k.agents.get(agentId);
+  if (target?.phase !== "stopping") return undefined;
+  for (const { stage, mail } of target.turns.values()) {
+    if (stage !== "delivered" || mail.envelope.header.id !== envelopeId) continue;
+    return {
+      code: "CLOISTER_AGENT_CRASHED",
+      message: `the cell of ${agentId} ends before it answers; the message is kept and will be delivered again`,
+    };
+  }
+  return undefined;
 }
 
 /** The message is stored and will be handled; only the wait is refused. Judged when the wait begins, since waits change meanwhile. */

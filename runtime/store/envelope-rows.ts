@@ -6,10 +6,11 @@
  */
 import { putBody, removeBody } from "./body-rows.ts";
 import type { Environment } from "./environment.ts";
+import { forgetKept } from "./grant-requests.ts";
 import type { StoredEnvelope } from "./journal.ts";
 import { keyText } from "./key-text.ts";
 import type { TurnCall } from "./port.ts";
-import { forgetSent, rememberMade, rememberSent } from "./sent-calls.ts";
+import { forgetSent, rememberKept, rememberMade, rememberSent } from "./sent-calls.ts";
 
 /** What ["i", E] says. */
 export type Place = readonly [seq: number, agentId: string, askedIn?: string];
@@ -39,12 +40,18 @@ export class EnvelopeRows {
 
   rememberSent(call: TurnCall, sent: { readonly envelopeId: string; readonly runId: string }): void {
     this.#more.add(call.turn);
+    forgetKept(this.#environment, call);
     rememberSent(this.#environment, call, sent);
   }
 
   rememberMade(call: TurnCall, made: string | object): void {
     this.#more.add(call.turn);
     rememberMade(this.#environment, call, made);
+  }
+
+  rememberKept(call: TurnCall, kept: Parameters<typeof rememberKept>[2]): void {
+    this.#more.add(call.turn);
+    rememberKept(this.#environment, call, kept);
   }
 
   remove(envelopeId: string, agentId: string, seq: number): void {

@@ -9,24 +9,37 @@
  */
 import { failure } from "../kernel/errors.ts";
 import type { Release } from "../kernel/envelope.ts";
-import { addLetter } from "./dead-letters.ts";
+import { addLetter, removeLetter } from "./dead-letters.ts";
 import { type Environment, type Range, top } from "./environment.ts";
+import type { EnvelopeRows } from "./envelope-rows.ts";
 import { keyText } from "./key-text.ts";
 import type { GrantRequest, KeptMessage, TurnCall } from "./port.ts";
-import { findSent } from "./sent-calls.ts";
+import { findKeptOf, findSent } from "./sent-calls.ts";
 
 /** The message, when there is one, is the last of the request's. */
 export function keepRequest(
   environment: Environment,
+  calls: Pick<EnvelopeRows, "rememberKept">,
   request: GrantRequest,
   message: KeptMessage | undefined,
 ): "kept" | "sent" {
   if (message !== undefined) {
-    if (findSent(environment, message.by) !== undefined) return "sent";
-    environment.put(["kept", keyText(request.id), request.messages.at(-1)?.n ?? 1], message);
+    const { by, header } = message;
+    if (findSent(environment, by) !== undefined) return "sent";
+    const kept: Release = { requestId: request.id, message: request.messages.at(-1)?.n ?? 1 };
+    environment.put(["kept", keyText(kept.requestId), kept.message], message);
+    // The calls of a turn that is over are not made again.
+    if (environment.get(["i", keyText(by.turn)]) !== undefined)
+      calls.rememberKept(by, { ...kept, letterId: header.id });
   }
   put(environment, request);
   return "kept";
+}
+
+/** A call that was refused is repeated, and sends now: what was kept of it, or became a dead letter since, is what it sends. */
+export function forgetKept(environment: Environment, call: TurnCall): void {
+  const kept = findKeptOf(environment, call);
+  if (kept !== undefined && takeKept(environment, kept) === undefined) removeLetter(environment, kept.letterId);
 }
 
 export function refuseRequest(

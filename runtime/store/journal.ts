@@ -380,8 +380,8 @@ export class Journal {
   }
 
   /** A change of timers, monitors and groups, in a transaction that shares the journal's flush. */
-  change<T>(change: (environment: Environment) => T): Promise<T> {
-    return this.#write(() => change(this.#environment));
+  change<T>(change: (environment: Environment, rows: EnvelopeRows) => T): Promise<T> {
+    return this.#write(() => change(this.#environment, this.#rows));
   }
 
   /** What of timers, monitors and groups is committed. */

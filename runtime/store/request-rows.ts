@@ -14,7 +14,7 @@ export function makeRequestRows(journal: Journal, now: () => number, lettersMax:
   return {
     keepLetter: (envelope, fate, reason) =>
       journal.change((rows) => addLetter(rows, { ...envelope, fate, reason, attempts: 0, atMs: now() }, lettersMax)),
-    keepRequest: (request, message) => journal.change((rows) => keepRequest(rows, request, message)),
+    keepRequest: (request, message) => journal.change((rows, calls) => keepRequest(rows, calls, request, message)),
     refuseRequest: (id, reason, after) =>
       journal.change((rows) => refuseRequest(rows, id, { reason, atMs: now(), lettersMax }, after)),
     async releaseKept(released, envelope) {

@@ -1,12 +1,13 @@
 /**
- * What the calls of turns sent, and which timers and monitors they made, inside the journal's environment: a turn that is handled
+ * What the calls of turns sent, which timers and monitors they made, and what of them is kept for an operator's decision, inside the journal's environment: a turn that is handled
  * again finds them here, however long it waited in between.
  *
  * Layout, since format 5 of the journal (`E` is `keyText` of the id of the turn's envelope):
- *   ["r", E, number] → Sent | Made   by the number of the call
+ *   ["r", E, number] → Sent | Made | Kept   by the number of the call
  * A row is written in the transaction that appends what was sent or sets what was made, and goes in the one that removes the row of the turn's own
  * envelope. Before format 5 these calls were keys of the idempotency window, in the scope `turn:<envelope id>`.
  */
+import type { Release } from "../kernel/envelope.ts";
 import type { CallId, StepRow } from "../kernel/steps.ts";
 import { type Environment, type Range, top } from "./environment.ts";
 import { keyText } from "./key-text.ts";
@@ -23,11 +24,18 @@ interface Made extends CallId {
   readonly made: string | object;
 }
 
+/** The call was refused, and its message kept: with this request, until the operator has decided, or as this dead letter. */
+interface Kept extends CallId {
+  readonly kept: Release & { readonly letterId: string };
+}
+
+type Call = Sent | Made | Kept;
+
 export function findSent(
   environment: Environment,
   { turn, call }: TurnCall,
 ): { readonly envelopeId: string; readonly runId: string } | undefined {
-  const sent = environment.get<Sent | Made>(["r", keyText(turn), call.key]);
+  const sent = environment.get<Call>(["r", keyText(turn), call.key]);
   return sent && "envelopeId" in sent ? { envelopeId: sent.envelopeId, runId: sent.runId } : undefined;
 }
 
@@ -41,7 +49,7 @@ export function rememberSent(
 }
 
 export function findMade(environment: Environment, { turn, call }: TurnCall): string | object | undefined {
-  const made = environment.get<Sent | Made>(["r", keyText(turn), call.key]);
+  const made = environment.get<Call>(["r", keyText(turn), call.key]);
   return made && "made" in made ? made.made : undefined;
 }
 
@@ -50,12 +58,22 @@ export function rememberMade(environment: Environment, { turn, call }: TurnCall,
   environment.put(["r", keyText(turn), call.key], { ...call, made } satisfies Made);
 }
 
-/** In the order of the calls. */
+export function findKeptOf(environment: Environment, { turn, call }: TurnCall): Kept["kept"] | undefined {
+  const row = environment.get<Call>(["r", keyText(turn), call.key]);
+  return row && "kept" in row ? row.kept : undefined;
+}
+
+/** Inside a transaction. */
+export function rememberKept(environment: Environment, { turn, call }: TurnCall, kept: Kept["kept"]): void {
+  environment.put(["r", keyText(turn), call.key], { ...call, kept } satisfies Kept);
+}
+
+/** In the order of the calls. What is kept is not among it: the call was refused, and may be made again. */
 export function sentIn(environment: Environment, turn: string): readonly StepRow[] {
   const rows: StepRow[] = [];
-  for (const { value } of environment.entries<Sent | Made>(callsOf(keyText(turn)))) {
+  for (const { value } of environment.entries<Call>(callsOf(keyText(turn)))) {
     const { key, op, name, to } = value;
-    if (key === undefined || op === undefined || name === undefined) continue;
+    if (key === undefined || op === undefined || name === undefined || "kept" in value) continue;
     const call: CallId = { key, op, name, ...(to === undefined ? {} : { to }) };
     rows.push(
       "made" in value

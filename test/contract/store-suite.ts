@@ -1051,6 +1051,24 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
           expect(again).toMatchObject({ status: "duplicate", envelopeId: "e1" });
         });
 
+        it("go with what a repeated call of an open turn sends, which has the right by then, and so do their dead letters", async () => {
+          await store.append(envelope("turn"));
+          await keep(2);
+          await reopen();
+          expect(await store.append(envelope("e1", { agentId: "bob" }), kept("k1", 0).by)).toMatchObject({
+            status: "stored",
+          });
+          expect(await store.keptMessage({ requestId: "r", message: 1 })).toBeUndefined();
+          expect((await store.requests()).map(({ messages }) => messages.map(({ n }) => n))).toEqual([[2]]);
+          expect(await store.refuseRequest("r", "denied")).toBe(1);
+          expect(await store.append(envelope("e2", { agentId: "bob" }), kept("k2", 1).by)).toMatchObject({
+            status: "stored",
+          });
+          await reopen();
+          expect((await store.deadLetters({ limit: 10 })).rows).toEqual([]);
+          expect((await store.pending()).envelopes.map(({ header }) => header.id)).toEqual(["turn", "e1", "e2"]);
+        });
+
         it("that are refused leave dead letters, and the request as it is to be kept", async () => {
           await keep(2);
           const after = { ...request("r", 0), decision: { type: "denied" as const, by: "cli", atMs: 2 } };

@@ -21,7 +21,7 @@ export const plantedInKernel: readonly Planted[] = [
     instead: "",
     seen: /ended in a cell of \w+ whose end was told to who waited/u,
     seeds: 300,
-    from: 69,
+    from: 124,
   },
   {
     bug: "an end that is decided, and nobody told who waits before it has come about",
@@ -29,8 +29,8 @@ export const plantedInKernel: readonly Planted[] = [
     text: "  giveUp(k, agent, reason);\n  k.emit(",
     instead: "  k.emit(",
     seen: /nobody told who waits for \S+ that its cell ended/u,
-    seeds: 200,
-    from: 38,
+    seeds: 1_000,
+    from: 282,
   },
   {
     bug: "a message that its actor does not handle, and no dead letter of it",
@@ -149,7 +149,7 @@ export const plantedInKernel: readonly Planted[] = [
       "  if (orderly) for (const lane of agent.lanes.values()) lane.queue.reverse();\n  const isExceeded = !orderly &&",
     seen: /was overtaken in/u,
     seeds: 200,
-    from: 67,
+    from: 119,
   },
   {
     bug: "mail that goes to the end of its lane when its cell crashes",
@@ -166,7 +166,7 @@ export const plantedInKernel: readonly Planted[] = [
     instead: "if (parsed.incarnation > agent.incarnation) {",
     seen: /a frame that is repeated or of an earlier cell of \w+ was accepted/u,
     seeds: 2_800,
-    from: 709,
+    from: 291,
   },
   {
     bug: "frames that are accepted twice",
@@ -175,7 +175,7 @@ export const plantedInKernel: readonly Planted[] = [
     instead: "if (parsed.seq > agent.lastSeq + 1) {",
     seen: /a frame that is repeated or of an earlier cell of \w+ was accepted/u,
     seeds: 200,
-    from: 167,
+    from: 96,
   },
   {
     bug: "a right that is not checked again at delivery",
@@ -274,7 +274,7 @@ export const plantedInKernel: readonly Planted[] = [
     instead: "return (overflow",
     seen: /was overtaken/u,
     seeds: 400,
-    from: 139,
+    from: 57,
   },
   {
     bug: "a backlog that is read again from where it was read before",

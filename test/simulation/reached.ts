@@ -81,7 +81,7 @@ const expected: Readonly<Record<string, readonly string[]>> = {
     "CLOISTER_STORE_FAILED",
   ],
   parked: ["ingress", "cell"],
-  take: ["steer", "steer by agents", "collect", "shortened"],
+  take: ["steer", "steer by agents", "collect", "held", "shortened"],
   parts: ["begin", "first", "last", "again"],
   step: ["run", "again"],
   "heard again": ["stored", "result", "refused"],

@@ -14,8 +14,8 @@ export interface KeptMessages {
   keep(effect: AskRight): readonly Undo[];
   /** Takes the message out; undefined when it is gone. */
   take(release: Release): { readonly by: TurnCall; readonly undo: readonly Undo[] } | undefined;
-  /** An envelope of the call was journaled. */
-  sent(by: TurnCall, envelope: Envelope): Undo;
+  /** An envelope of the call was journaled: with it goes what was kept of an earlier delivery's. */
+  sent(by: TurnCall, envelope: Envelope): readonly Undo[];
   /** The operator denies it: it is a dead letter. */
   refuse(requestId: string): readonly Undo[];
   readonly kept: ReadonlyMap<string, AskRight>;
@@ -42,7 +42,13 @@ export function makeKeptMessages(hasSent: (turn: string, key: number) => boolean
       if (effect === undefined) return undefined;
       return { by: { turn: effect.header.id, call: effect.call }, undo: [remove(kept, requestId)] };
     },
-    sent: (by, { header }) => put(sent, nameOf(by), [...(sent.get(nameOf(by)) ?? []), header.id]),
+    sent(by, { header }) {
+      const name = nameOf(by);
+      return [
+        ...[kept, refused].flatMap((rows) => (rows.has(name) ? [remove(rows, name)] : [])),
+        put(sent, name, [...(sent.get(name) ?? []), header.id]),
+      ];
+    },
     refuse(requestId) {
       const effect = kept.get(requestId);
       return effect === undefined ? [] : [remove(kept, requestId), put(refused, requestId, effect)];

@@ -217,11 +217,11 @@ export function makeJournal(advance: (fires: Fires) => readonly Undo[] | undefin
       const steps = [...advanced, put(rows, id, { envelope, seq, attempts: 0 }), put(accepted, id, envelope)];
       if (name !== undefined) steps.push(put(dedupe, name, { envelopeId: id, runId }));
       if (taken !== undefined) {
-        steps.push(...taken.undo, requests.sent(taken.by, envelope));
+        steps.push(...taken.undo, ...requests.sent(taken.by, envelope));
         const { turn, call: by } = taken.by;
         if (rows.has(turn)) steps.push(put(callsOf(sent, turn), by.key, { ...by, envelopeId: id }));
       }
-      if (call !== undefined) steps.push(requests.sent(call, envelope));
+      if (call !== undefined) steps.push(...requests.sent(call, envelope));
       if (call !== undefined)
         steps.push(put(callsOf(sent, call.turn), call.call.key, { ...call.call, envelopeId: id }));
       if (replaces !== undefined) {

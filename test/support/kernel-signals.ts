@@ -55,7 +55,8 @@ export interface KernelSignals {
   readonly monitors: ReadonlyMap<string, string>;
 }
 
-const retryMs = 1_000;
+/** Not a period that recurring timers may have: one that comes each time before the retry would take the last place for ever. */
+const retryMs = 730;
 
 export function makeKernelSignals(): KernelSignals {
   const timers = new Map<string, SetTimer>();

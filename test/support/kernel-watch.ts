@@ -17,6 +17,8 @@ export interface Watch {
   readonly problems: string[];
   /** Envelopes whose sender was told that they are stored. */
   readonly acknowledged: ReadonlySet<string>;
+  /** Envelopes that this process gave up as dead letters, whether the store has them yet or not. */
+  readonly buried: ReadonlySet<string>;
   /** The end of the cell is decided: the turns that it has in hand end in no other way. */
   ending(agentId: string, incarnation: number): void;
   /** A process began: what the last one held in memory is gone. */
@@ -34,6 +36,7 @@ export function makeWatch(
   const types = new Set<Effect["type"]>();
   const problems: string[] = [];
   const acknowledged = new Set<string>();
+  const buried = new Set<string>();
   /** Envelopes with a turn at a cell, by cell. */
   const incarnations = new Map<string, number>();
 
@@ -44,6 +47,8 @@ export function makeWatch(
     if (!journal.isStored(id)) problems.push(`${id} was acknowledged before it was stored`);
     acknowledged.add(id);
   };
+
+  const wasHeld = (id: string): boolean => journal.accepted.get(id)?.header.holdMs !== undefined;
 
   const seeDelivery = (header: EnvelopeHeader, attempt: number): void => {
     const { id, agentId, via } = header;
@@ -130,6 +135,7 @@ export function makeWatch(
         return;
       case "bury":
         reached.add(`fate:${effect.fate}`);
+        buried.add(effect.header.id);
         return;
       case "start-cell":
         if (effect.incarnation <= (incarnations.get(effect.agentId) ?? 0))
@@ -155,6 +161,8 @@ export function makeWatch(
         reached.add(`take:${effect.name}`);
         if (effect.items.some(([id]) => journal.accepted.get(id)?.header.steers === true))
           reached.add("take:steer by agents");
+        if (effect.name === "collect" && effect.items.some(([id]) => wasHeld(id)) && wasHeld(effect.envelopeId))
+          reached.add("take:held");
         return;
       case "run-ended":
         reached.add(`run:${effect.end.outcome}`);
@@ -194,7 +202,8 @@ export function makeWatch(
   const restarted = (): void => {
     incarnations.clear();
     givenUp.clear();
+    buried.clear();
   };
 
-  return { see, reached, problems, acknowledged, ending, restarted };
+  return { see, reached, problems, acknowledged, buried, ending, restarted };
 }

@@ -156,13 +156,12 @@ function makeWorld(random: Random, options: WorldOptions): World {
   for (const { supervision, group } of specs.values())
     for (const name of [supervision?.restart, group?.strategy])
       if (name !== undefined) driver.watch.reached.add(`child spec:${name}`);
-  const programs = makePrograms();
+  const programs = makePrograms(makeRandom(seed + 5));
   const book = makeStepBook(driver);
   const revoked = new Set(missing.map(({ id }) => id));
   return { driver, agents, sessions, pairings, programs, book, calm, revoking, expiring, revoked, restarts: 0 };
 }
 
-/** In a quarter of the worlds mailboxes are small, of every policy and also of different ones beside each other. */
 /** How messages wait, for some of the sessions of some worlds. */
 function makeQueues(sessions: readonly string[], random: Random): ReadonlyMap<string, QueuePolicy> {
   if (!random.chance(0.3)) return new Map();
@@ -178,6 +177,7 @@ function makeQueues(sessions: readonly string[], random: Random): ReadonlyMap<st
   return new Map(policies.filter(() => random.chance(0.7)));
 }
 
+/** In a quarter of the worlds mailboxes are small, of every policy and also of different ones beside each other. */
 function makeMailboxes(agents: readonly string[], random: Random): ReadonlyMap<string, Partial<MailboxPolicy>> {
   if (!random.chance(0.25)) return new Map();
   return new Map(

@@ -105,7 +105,8 @@ function programOf(body: string): Program {
   return body.startsWith("the agent ") ? { name: "down", steps: [] } : JSON.parse(body);
 }
 
-export function makePrograms(): Programs {
+/** `people`: dice for who writes and how. */
+export function makePrograms(people: Random): Programs {
   let names = 0;
   const killers = new Set<string>();
 
@@ -151,6 +152,8 @@ export function makePrograms(): Programs {
     tellOptions: (random) => ({
       ...(random.chance(0.2) ? { replyRoute } : {}),
       ...(random.chance(0.2) ? { dedupeKey: `k${random.below(6)}` } : {}),
+      ...(people.chance(0.2) ? { from: { ...person, senderId: people.pick(["ann", "bob"]) } } : {}),
+      ...(people.chance(0.2) ? { holdMs: people.pick([100, 1_000]) } : {}),
     }),
     isRefuser: (body) => programOf(body).steps.some(({ op }) => op === "unhandled"),
     isKiller(body) {
@@ -158,6 +161,8 @@ export function makePrograms(): Programs {
     },
   };
 }
+
+const person = { type: "channel", channel: "webhook", accountId: "biz", peer: "direct:p" } as const;
 
 const replyRoute = {
   type: "channel",

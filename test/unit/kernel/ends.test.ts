@@ -111,6 +111,22 @@ describe("an end that is decided", () => {
     expect(heard(driver)).toMatchObject({ type: "result", text: "answered" });
   });
 
+  it("is told at once also to who asks again for what the cell has in hand", () => {
+    const driver = waiting();
+    driver.crash("main");
+    driver.settle();
+    driver.kernel.cellEnding("raul", 1, "hung", driver.nowMs);
+    driver.advance(1_000);
+    expect(driver.kernel.view("raul")).toMatchObject({ phase: "stopping", activeRuns: 1 });
+    expect(driver.kernel.state.asks.size).toBe(0);
+    expect(heard(driver)).toMatchObject(crashed);
+    driver.crash("raul", "hung");
+    driver.finish();
+    driver.open("answer");
+    driver.finish();
+    expect(driver.outcomes("work")).toEqual([{ status: "ok", text: "answered" }]);
+  });
+
   it("is heard once, of the cell that lives, and of no other", () => {
     const driver = waiting();
     const before = driver.effects.length;

@@ -148,6 +148,18 @@ it("behind a turn that runs is one message for the queue: of followup, and what 
   finish(driver, 4);
 });
 
+it("does not go with what it shortened before it is whole, when the store could not begin that at first", () => {
+  const driver = open({ cap: 1, drop: "summarize" });
+  driver.journal.failNext("main", 1);
+  say(driver, "early", "ann", {});
+  say(driver, "a");
+  say(driver, "b");
+  driver.advance(400);
+  expect(bodies(driver)).toEqual(["early"]);
+  finish(driver, 3);
+  expect(bodies(driver)).toEqual(["early", "a + b"]);
+});
+
 it("is steered when it is whole, and not before", () => {
   const heard: string[][] = [];
   const driver = open(undefined, {

@@ -223,6 +223,37 @@ describe("steer", () => {
     expect(driver.outcomes("a")).toEqual([{ status: "no_reply" }]);
   });
 
+  it("gives the same to the turn that is repeated while its agent goes out of service", () => {
+    const driver = open(undefined, { first: taking });
+    tellAll(driver, ["a"]);
+    driver.open("look");
+    driver.crash("main");
+    driver.advance(1_000);
+    driver.kernel.disable("main", "its module is gone", driver.nowMs);
+    driver.open("look");
+    expect(heard.map((parts) => parts.map(({ body }) => body))).toEqual([["a"], []]);
+    finish(driver);
+    expect(driver.outcomes("a")).toEqual([{ status: "no_reply" }]);
+    expect(driver.kernel.state.agents.get("main")?.depth).toBe(0);
+  });
+
+  it("delivers no turn to a cell whose agent went out of service while it began", () => {
+    const driver = open(undefined, { first: taking });
+    tellAll(driver, ["a"]);
+    driver.open("look");
+    driver.crash("main");
+    driver.stallStore("main", 5_000);
+    driver.advance(1_000);
+    driver.kernel.disable("main", "its module is gone", driver.nowMs);
+    driver.advance(10_000);
+    expect(bodies(driver)).toEqual(["first"]);
+    driver.restartProcess();
+    driver.finish();
+    driver.open("look");
+    expect(heard.map((parts) => parts.map(({ body }) => body))).toEqual([["a"], []]);
+    finish(driver);
+  });
+
   it("loses nothing when the process ends after it was taken", () => {
     const driver = open(undefined, { first: taking });
     tellAll(driver, ["a"]);

@@ -113,6 +113,22 @@ describe("a stop of what waits on the disk", () => {
     expect(leaks(driver.kernel)).toEqual([]);
   });
 
+  it("leaves no backlog when the reading of it fails meanwhile: what comes next waits in memory", () => {
+    let met = 0;
+    for (let seed = 1; seed <= 100; seed++) {
+      const driver = make({ seed }, false);
+      for (let at = 0; at < 4; at++) driver.tell(x, `m${at}`);
+      driver.stepUntil(() => driver.kernel.state.agents.get("raul")?.spill?.isReading === true);
+      driver.journal.failNext("raul", 1);
+      driver.abort(x);
+      driver.settle();
+      if (driver.ofType("drop-queued").length > 0) met++;
+      expect(backlog(driver), `seed ${seed}`).toBe(0);
+      expect(driver.kernel.state.agents.get("raul")?.spill, `seed ${seed}`).toBeUndefined();
+    }
+    expect(met).toBeGreaterThan(0);
+  });
+
   it("ends each message once when the backlog is read at the same time, in any order of the answers", () => {
     const seen = new Set<string>();
     let met = 0;
