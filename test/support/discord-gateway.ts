@@ -41,6 +41,8 @@ export interface DiscordGateway {
   forget(token: string): void;
   /** The next connection wants heartbeats often, and answers none. */
   silenceNext(): void;
+  /** The next connection wants heartbeats at this pace; that none comes for `silenceMsMax` is a violation, and ends it. */
+  paceNext(everyMs: number, silenceMsMax: number): void;
   /** Logins are ended with this code. */
   refuseLogins(code: number): void;
   close(): void;
@@ -61,7 +63,7 @@ export interface GatewayDeps {
 }
 
 /** So long that no test depends on it; heartbeats are asked for. */
-const heartbeatMs = 600_000;
+const slowPace = { everyMs: 600_000, silenceMsMax: 1_200_000 };
 const silentHeartbeatMs = 20;
 
 /** Intents that an event needs; 0: none. */
@@ -89,6 +91,7 @@ export function openDiscordGateway({
   const frames: DiscordGateway["frames"] = [];
   const silent = new Set<WebSocket>();
   let nextIsSilent = false;
+  let nextPace = slowPace;
   let refusal: number | undefined;
   let count = 0;
 
@@ -108,10 +111,16 @@ export function openDiscordGateway({
 
   function serve(socket: WebSocket): void {
     let session: Session | undefined;
-    const interval = nextIsSilent ? silentHeartbeatMs : heartbeatMs;
+    const { everyMs, silenceMsMax } = nextPace;
+    const missing = setTimeout(
+      () => breakOff(socket, 4_009, `no heartbeat for ${silenceMsMax} ms, and one was wanted every ${everyMs}`),
+      silenceMsMax,
+    );
+    socket.once("close", () => clearTimeout(missing));
     if (nextIsSilent) silent.add(socket);
+    send(socket, { op: 10, d: { heartbeat_interval: nextIsSilent ? silentHeartbeatMs : everyMs }, s: null, t: null });
     nextIsSilent = false;
-    send(socket, { op: 10, d: { heartbeat_interval: interval }, s: null, t: null });
+    nextPace = slowPace;
     socket.on("message", (data: RawData) => {
       const frame = JSON.parse((data as Buffer).toString("utf8")) as { op: number; d: unknown };
       frames.push(frame);
@@ -119,6 +128,7 @@ export function openDiscordGateway({
       if (extra.length > 0) violations.push(`gateway: a frame has ${extra.join()}`);
       switch (frame.op) {
         case 1:
+          missing.refresh();
           beat(socket, session, frame.d);
           break;
         case 2:
@@ -257,6 +267,9 @@ export function openDiscordGateway({
     },
     silenceNext() {
       nextIsSilent = true;
+    },
+    paceNext(everyMs, silenceMsMax) {
+      nextPace = { everyMs, silenceMsMax };
     },
     refuseLogins(code) {
       refusal = code;

@@ -1,7 +1,7 @@
 /**
  * A server of Slack for tests: the Web API over HTTP, and socket mode over WebSocket as Slack's own clients speak it or signed calls, and strict. A method, a
  * parameter or a form that Slack does not have, an address of a socket used twice, an acknowledgement of what was not offered or acknowledged
- * already, and anything else on a socket are violations, which fail the test. What was not acknowledged when a socket ends is offered again on
+ * already, a ping that is not answered first, and anything else on a socket are violations, which fail the test. What was not acknowledged when a socket ends is offered again on
  * the next. Source: Slack's documentation of the Web API, of socket mode and of signed calls.
  */
 import { createHmac } from "node:crypto";
@@ -63,8 +63,8 @@ export interface SlackApi {
   readonly sockets: () => number;
   /** How many sockets were asked for, and how many of them were opened. */
   readonly links: { asked: number; opened: number };
-  /** Ends the socket: as a fault of the network, or as Slack announces it. */
-  drop(how?: "network" | "refresh_requested" | "link_disabled"): void;
+  /** Ends the socket: as a fault of the network, as one that only silence tells of, or as Slack announces it. */
+  drop(how?: "network" | "silence" | "refresh_requested" | "link_disabled"): void;
   /** `link` as the method: a socket that is opened; it knows `slow` alone. */
   fail(method: string, ...faults: readonly SlackFault[]): void;
   close(): Promise<void>;
@@ -270,7 +270,15 @@ export async function openSlackApi({ watch = watchNothing, signingSecret }: Slac
   function greet(opened: WebSocket): void {
     socket = opened;
     links.opened += 1;
-    opened.on("message", (data: Buffer) => void confirm(opened, data.toString("utf8")));
+    let isAnswered = false;
+    opened.once("pong", () => {
+      isAnswered = true;
+    });
+    opened.on("message", (data: Buffer) => {
+      if (!isAnswered) violations.push("a ping was not answered before what came after it");
+      void confirm(opened, data.toString("utf8"));
+    });
+    opened.ping("Ping from applink");
     opened.on("close", () => {
       if (socket === opened) socket = undefined;
       const again = [...offered.values()].map((envelope) => ({ ...envelope, attempt: envelope.attempt + 1 }));
@@ -354,6 +362,7 @@ export async function openSlackApi({ watch = watchNothing, signingSecret }: Slac
     links,
     drop(how = "network") {
       if (how === "network") socket?.terminate();
+      else if (how === "silence") socket?.pause();
       else socket?.send(JSON.stringify({ type: "disconnect", reason: how, debug_info: {} }));
     },
     fail: (method, ...list) => void faults.set(method, [...(faults.get(method) ?? []), ...list]),

@@ -171,6 +171,15 @@ test("a session is resumed with what was missed, once, however the connection en
   expect(api.violations).toEqual([]);
 });
 
+test("beats as often as Discord says, with the number of the last event", async () => {
+  const { api, platform, received, online } = await open({ token }, (one) => one.gateway.paceNext(100, 30_000));
+  await online();
+  await platform.say("counted");
+  await eventually(() => expect(texts(received)).toEqual(["counted"]));
+  await api.until(() => framesOf(api, 1).length >= 3 && api.gateway.unconfirmed(token, "MESSAGE_CREATE") === 0);
+  expect(api.violations).toEqual([]);
+});
+
 test("a connection on which heartbeats are not answered is given up, and its session resumed", async () => {
   const { api, platform, received, states, online } = await open({ token }, (one) => one.gateway.silenceNext());
   await eventually(() => expect(states.map(({ type }) => type)).toContain("waiting"));

@@ -286,6 +286,16 @@ test("when Slack wants a new connection it gets one at once, and the account sta
   expect(states.map(({ type }) => type)).not.toContain("waiting");
 });
 
+test("a connection on which Slack says nothing more is given up, and what it was told there is offered on the next", async () => {
+  const { api, received, states, online } = await open();
+  api.drop("silence");
+  api.say(makeSaid({ text: "not acknowledged" }));
+  await vi.waitFor(() => expect(states.map(({ type }) => type)).toContain("waiting"), { timeout: 20_000 });
+  await online();
+  await eventually(() => expect(received.map(({ text }) => text)).toContain("not acknowledged"));
+  expect(api.violations).toEqual([]);
+});
+
 test("a connection that Slack ends again at once is tried again after a pause", async () => {
   const clock = vi.spyOn(Date, "now").mockReturnValue(Date.now());
   const { api, states, online } = await open();

@@ -1,0 +1,49 @@
+/** The servers that stand for platforms: a client that leaves out what its platform wants is found. */
+import { once } from "node:events";
+import { expect, onTestFinished, test } from "vitest";
+import { type ClientOptions, WebSocket } from "ws";
+import { openDiscordApi } from "../../support/discord-api.ts";
+import { eventually } from "../../support/eventually.ts";
+import { appToken, makeSaid, openSlackApi } from "../../support/slack-api.ts";
+
+function connect(url: string, options?: ClientOptions): WebSocket {
+  const socket = new WebSocket(url, options);
+  onTestFinished(() => socket.terminate());
+  return socket;
+}
+
+test("Discord ends a connection on which no heartbeats come", async () => {
+  const api = await openDiscordApi();
+  onTestFinished(() => api.close());
+  api.gateway.paceNext(10, 50);
+  const socket = connect(`${api.root.replace(/^http/, "ws").replace(/\/api$/, "")}/gateway?v=10&encoding=json`);
+  const [code] = await once(socket, "close");
+  expect(code).toBe(4_009);
+  expect(api.violations).toEqual(["gateway: no heartbeat for 50 ms, and one was wanted every 10"]);
+});
+
+test("Slack wants its pings answered, and acknowledgements of what it has offered alone", async () => {
+  const api = await openSlackApi();
+  onTestFinished(() => api.close());
+  const answer = await fetch(`${api.root}/apps.connections.open`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${appToken}` },
+  });
+  const { url } = (await answer.json()) as { url: string };
+  const socket = connect(url, { autoPong: false });
+  const offers: string[] = [];
+  socket.on("message", (data: Buffer) => {
+    const { envelope_id: id } = JSON.parse(data.toString("utf8")) as { envelope_id?: string };
+    if (id !== undefined) offers.push(id);
+  });
+  await once(socket, "open");
+  api.say(makeSaid({ text: "hello" }));
+  await eventually(() => expect(offers).toHaveLength(1));
+  socket.send(JSON.stringify({ envelope_id: offers[0] }));
+  await eventually(() => expect(api.violations).toEqual(["a ping was not answered before what came after it"]));
+  socket.pong();
+  socket.send(JSON.stringify({ envelope_id: offers[0] }));
+  await eventually(() =>
+    expect(api.violations.slice(1)).toEqual([expect.stringMatching(/^acknowledged what was not offered/)]),
+  );
+});
