@@ -8,6 +8,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { promisify } from "node:util";
 import type { CallbackQuery, Message, MessageReactionUpdated, Update } from "grammy/types";
+import { z } from "zod";
 import { openCallingPlatform } from "./calling-platform.ts";
 import { makeWatchers } from "./watchers.ts";
 
@@ -90,74 +91,102 @@ export interface BotApi {
   close(): Promise<void>;
 }
 
-type Kind = "integer" | "string" | "boolean" | "array" | "object" | "chat" | "file" | "commands";
-
 /** A file as it was sent. */
 export interface SentFile {
   readonly name: string;
   readonly content: string;
 }
 
-const sending = { chat_id: "chat", message_thread_id: "integer", reply_parameters: "object" } as const;
-
-const params: Readonly<Record<string, Readonly<Record<string, Kind>>>> = {
-  getMe: {},
-  getUpdates: { offset: "integer", limit: "integer", timeout: "integer", allowed_updates: "array" },
-  setWebhook: { url: "string", secret_token: "string", allowed_updates: "array" },
-  deleteWebhook: { drop_pending_updates: "boolean" },
-  getWebhookInfo: {},
-  setMyCommands: { commands: "commands", scope: "object", language_code: "string" },
-  deleteMyCommands: { scope: "object", language_code: "string" },
-  sendMessage: { ...sending, text: "string", entities: "array", reply_markup: "object" },
-  sendPhoto: { ...sending, photo: "file" },
-  sendAudio: { ...sending, audio: "file" },
-  sendVideo: { ...sending, video: "file" },
-  sendDocument: { ...sending, document: "file" },
-  editMessageText: { chat_id: "chat", message_id: "integer", text: "string", entities: "array" },
-  setMessageReaction: { chat_id: "chat", message_id: "integer", reaction: "array" },
-  deleteMessage: { chat_id: "chat", message_id: "integer" },
-  answerCallbackQuery: { callback_query_id: "string" },
-  getFile: { file_id: "string" },
-  sendChatAction: { chat_id: "chat", action: "string", message_thread_id: "integer" },
+const aText = z.string();
+const aChat = z.union([z.int(), z.string().startsWith("@")]);
+const aFile = z.custom<SentFile>((value) => typeof value === "object" && value !== null && "content" in value);
+const bytes = (data: string): number => Buffer.byteLength(data);
+const entity = { offset: z.int().min(0), length: z.int().min(1) };
+const entities = z
+  .array(
+    z.union([
+      z.strictObject({ type: z.enum(["bold", "italic", "strikethrough", "code"]), ...entity }),
+      z.strictObject({ type: z.literal("pre"), ...entity, language: z.string().min(1).optional() }),
+      z.strictObject({ type: z.literal("text_link"), ...entity, url: z.url() }),
+    ]),
+  )
+  .optional();
+const button = z.strictObject({
+  text: z.string().min(1),
+  callback_data: z.string().refine((data) => bytes(data) >= 1 && bytes(data) <= 64),
+});
+const sending = {
+  chat_id: aChat,
+  message_thread_id: z.int().positive().optional(),
+  reply_parameters: z
+    .strictObject({ message_id: z.int().positive(), allow_sending_without_reply: z.boolean().optional() })
+    .optional(),
 };
+const scope = z.strictObject({ type: z.string() }).optional();
+const updates = z
+  .array(z.enum(["message", "edited_message", "channel_post", "callback_query", "message_reaction", "my_chat_member"]))
+  .optional();
+const commands = z
+  .array(
+    z.strictObject({
+      command: z.string().regex(/^[a-z0-9_]{1,32}$/),
+      description: z.string().min(1).max(256),
+    }),
+  )
+  .min(1)
+  .max(100);
 
-const required: Readonly<Record<string, readonly string[]>> = {
-  setWebhook: ["url"],
-  setMyCommands: ["commands"],
-  sendMessage: ["chat_id", "text"],
-  sendChatAction: ["chat_id", "action"],
-  sendPhoto: ["chat_id", "photo"],
-  sendAudio: ["chat_id", "audio"],
-  sendVideo: ["chat_id", "video"],
-  sendDocument: ["chat_id", "document"],
-  editMessageText: ["chat_id", "message_id", "text"],
-  setMessageReaction: ["chat_id", "message_id"],
-  deleteMessage: ["chat_id", "message_id"],
-  answerCallbackQuery: ["callback_query_id"],
-  getFile: ["file_id"],
-};
-
-const isCommand = (value: unknown): boolean => {
-  if (typeof value !== "object" || value === null) return false;
-  const { command, description, ...others } = value as Readonly<Record<string, unknown>>;
-  return (
-    typeof command === "string" &&
-    /^[a-z0-9_]{1,32}$/.test(command) &&
-    typeof description === "string" &&
-    /^.{1,256}$/s.test(description) &&
-    Object.keys(others).length === 0
-  );
-};
-
-const fits: Readonly<Record<Kind, (value: unknown) => boolean>> = {
-  integer: Number.isSafeInteger,
-  string: (value) => typeof value === "string",
-  boolean: (value) => typeof value === "boolean",
-  array: Array.isArray,
-  object: (value) => typeof value === "object" && value !== null,
-  file: (value) => typeof value === "object" && value !== null && "content" in value,
-  commands: (value) => Array.isArray(value) && value.length > 0 && value.length <= 100 && value.every(isCommand),
-  chat: (value) => Number.isSafeInteger(value) || (typeof value === "string" && value.startsWith("@")),
+const params: Readonly<Record<string, z.ZodObject>> = {
+  getMe: z.strictObject({}),
+  getUpdates: z.strictObject({
+    offset: z.int().optional(),
+    limit: z.int().min(1).max(100).optional(),
+    timeout: z.int().min(0).optional(),
+    allowed_updates: updates,
+  }),
+  setWebhook: z.strictObject({
+    url: z.url(),
+    secret_token: z
+      .string()
+      .regex(/^[\w-]{1,256}$/)
+      .optional(),
+    allowed_updates: updates,
+  }),
+  deleteWebhook: z.strictObject({ drop_pending_updates: z.boolean().optional() }),
+  getWebhookInfo: z.strictObject({}),
+  setMyCommands: z.strictObject({
+    commands,
+    scope,
+    language_code: z.string().optional(),
+  }),
+  deleteMyCommands: z.strictObject({ scope, language_code: z.string().optional() }),
+  sendMessage: z.strictObject({
+    ...sending,
+    text: z.string(),
+    entities,
+    reply_markup: z.strictObject({ inline_keyboard: z.array(z.array(button).min(1).max(8)).max(100) }).optional(),
+  }),
+  sendPhoto: z.strictObject({ ...sending, photo: aFile }),
+  sendAudio: z.strictObject({ ...sending, audio: aFile }),
+  sendVideo: z.strictObject({ ...sending, video: aFile }),
+  sendDocument: z.strictObject({ ...sending, document: aFile }),
+  editMessageText: z.strictObject({ chat_id: aChat, message_id: z.int().positive(), text: z.string(), entities }),
+  setMessageReaction: z.strictObject({
+    chat_id: aChat,
+    message_id: z.int().positive(),
+    reaction: z
+      .array(z.strictObject({ type: z.literal("emoji"), emoji: z.string().min(1) }))
+      .max(1)
+      .optional(),
+  }),
+  deleteMessage: z.strictObject({ chat_id: aChat, message_id: z.int().positive() }),
+  answerCallbackQuery: z.strictObject({ callback_query_id: z.string() }),
+  getFile: z.strictObject({ file_id: z.string() }),
+  sendChatAction: z.strictObject({
+    chat_id: aChat,
+    action: z.enum(["typing"]),
+    message_thread_id: z.int().positive().optional(),
+  }),
 };
 
 export async function openBotApi(watch: Watch = () => undefined): Promise<BotApi> {
@@ -239,9 +268,9 @@ export async function openBotApi(watch: Watch = () => undefined): Promise<BotApi
       case "getWebhookInfo":
         return { url: bot.webhook?.url ?? "", has_custom_certificate: false, pending_update_count: 0 };
       case "setMyCommands": {
-        const { commands } = given;
-        if (!fits.commands(commands)) return refuse(400, "Bad Request: BOT_COMMAND_INVALID");
-        bot.menu = (commands as readonly { readonly command: string }[]).map(({ command }) => command);
+        const menu = commands.safeParse(given["commands"]);
+        if (!menu.success) return refuse(400, "Bad Request: BOT_COMMAND_INVALID");
+        bot.menu = menu.data.map((one) => one.command);
         return true;
       }
       case "deleteMyCommands":
@@ -362,9 +391,10 @@ export async function openBotApi(watch: Watch = () => undefined): Promise<BotApi
         .map(({ params: given }) => ({ chat: given["chat_id"], text: given["text"], params: given })),
     sentFiles: (token) =>
       calls.flatMap(({ token: by, params: given }) =>
-        Object.values(given).flatMap((value) =>
-          by === token && fits.file(value) ? [{ ...(value as SentFile), chat: given["chat_id"] }] : [],
-        ),
+        Object.values(given).flatMap((value) => {
+          const sent = aFile.safeParse(value);
+          return by === token && sent.success ? [{ ...sent.data, chat: given["chat_id"] }] : [];
+        }),
       ),
     addFile: (id, content) => void files.set(id, content),
     addBot(token, username) {
@@ -419,11 +449,11 @@ async function readForm(body: Buffer, type: string, method: string): Promise<Rec
   const given: Record<string, unknown> = {};
   for (const [name, value] of form) {
     if (typeof value !== "string") continue;
-    const kind = params[method]?.[name];
+    const isText = (params[method]?.shape[name] ?? aText) instanceof z.ZodString;
     const attached = /^attach:\/\/(.+)$/.exec(value)?.[1];
     const file = attached === undefined ? null : form.get(attached);
     if (file !== null && typeof file !== "string") given[name] = { name: file.name, content: await file.text() };
-    else given[name] = kind === "string" || kind === undefined ? value : (JSON.parse(value) as unknown);
+    else given[name] = isText ? value : (JSON.parse(value) as unknown);
   }
   return given;
 }
@@ -431,13 +461,8 @@ async function readForm(body: Buffer, type: string, method: string): Promise<Rec
 function judge(method: string, given: Call["params"]): string | undefined {
   const known = params[method];
   if (known === undefined) return "there is no such method";
-  for (const [name, value] of Object.entries(given)) {
-    const kind = known[name];
-    if (kind === undefined) return `there is no parameter ${name}`;
-    if (!fits[kind](value)) return `${name} is ${JSON.stringify(value)}, expected ${kind}`;
-  }
-  const missing = (required[method] ?? []).find((name) => given[name] === undefined);
-  return missing === undefined ? undefined : `${missing} is missing`;
+  const { error } = known.safeParse(given);
+  return error === undefined ? undefined : `${z.prettifyError(error)} in ${JSON.stringify(given)}`;
 }
 
 /** Somebody's message, as Telegram tells it. */

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { expect, onTestFinished, test } from "vitest";
 import { type ClientOptions, WebSocket } from "ws";
+import { openBotApi } from "../../support/bot-api.ts";
 import { openDiscordApi } from "../../support/discord-api.ts";
 import { eventually } from "../../support/eventually.ts";
 import { appToken, makeSaid, openSlackApi } from "../../support/slack-api.ts";
@@ -46,4 +47,38 @@ test("Slack wants its pings answered, and acknowledgements of what it has offere
   await eventually(() =>
     expect(api.violations.slice(1)).toEqual([expect.stringMatching(/^acknowledged what was not offered/)]),
   );
+});
+
+test.each([
+  ["a parameter", "sendMessage", { chat_id: 1, text: "x", parse: "HTML" }, /Unrecognized key: "parse"/],
+  ["a parameter that is missing", "sendMessage", { chat_id: 1 }, /at text/],
+  [
+    "a field of a reply",
+    "sendMessage",
+    { chat_id: 1, text: "x", reply_parameters: { message_id: 1, quote_: 1 } },
+    /quote_/,
+  ],
+  [
+    "the data of a button, of more than 64 bytes",
+    "sendMessage",
+    { chat_id: 1, text: "x", reply_markup: { inline_keyboard: [[{ text: "yes", callback_data: "ä".repeat(33) }]] } },
+    /callback_data/,
+  ],
+  [
+    "a kind of entity",
+    "editMessageText",
+    { chat_id: 1, message_id: 2, text: "x", entities: [{ type: "big", offset: 0, length: 1 }] },
+    /entities/,
+  ],
+  ["a reaction", "setMessageReaction", { chat_id: 1, message_id: 2, reaction: ["x"] }, /reaction/],
+])("Telegram knows each parameter and what is in it: %s", async (_what, method, given, found) => {
+  const api = await openBotApi();
+  onTestFinished(() => api.close());
+  api.addBot("t", "helper_bot");
+  await fetch(`${api.root}/bott/${method}`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(given),
+  });
+  expect(api.violations).toEqual([expect.stringMatching(found)]);
 });
