@@ -206,6 +206,24 @@ test("an owner allows an agent's command and lets a stranger in, each by a butto
   expect(api.violations).toEqual([]);
 });
 
+test("a topic of a direct chat is answered in it, and the chat beside it without one; each is a session of its own", async () => {
+  const { api, config } = await open();
+  const gateway = await start(config);
+  api.push(first, { message: makeMessage({ text: "who are you", message_thread_id: 9, is_topic_message: true }) });
+  api.push(first, { message: makeMessage({ text: "who are you", message_id: 2 }) });
+  await eventually(() =>
+    expect(new Set(api.sent(first).map(({ chat, params }) => [chat, params["message_thread_id"]].join()))).toEqual(
+      new Set(["42,9", "42,"]),
+    ),
+  );
+  const typing = api.calls.filter(({ method }) => method === "sendChatAction");
+  for (const { params } of typing) expect([9, undefined]).toContain(params["message_thread_id"]);
+  const { rows } = await gateway.store.sessions({ limit: 10, offset: 0 });
+  expect(rows.map(({ key }) => key).toSorted()).toEqual(["agent:main:main", "agent:main:main:thread:9"]);
+  await gateway.drain(1_000);
+  expect(api.violations).toEqual([]);
+});
+
 test("a group is answered in its topic, when the bot is mentioned, and shut when it is not listed", async () => {
   const { api, config } = await open({ groups: { "-100": {} }, allowFrom: ["42"] });
   const gateway = await start(config);

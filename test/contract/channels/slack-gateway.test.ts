@@ -138,6 +138,26 @@ interface Row {
 const buttonsOf = ({ attachments = "[]" }: Readonly<Record<string, string>> = {}) =>
   (JSON.parse(attachments) as readonly Row[]).flatMap(({ blocks }) => blocks[0]?.elements ?? []);
 
+test("a binding of a workspace takes what comes from it, and nothing of another one", async () => {
+  const of = (teamId: string) => ({
+    bindings: [
+      { index: 0, agentId: "staff", match: { channel: "slack", teamId } },
+      { index: 1, agentId: "main", match: { channel: "slack" } },
+    ],
+    groups: groupsOf({ channels: { slack: { dmPolicy: "open", allowFrom: ["*"], accounts: { default: {} } } } }),
+  });
+  for (const [teamId, agentId] of [
+    ["T1", "staff"],
+    ["T2", "main"],
+  ] as const) {
+    const { api, gateway, say } = await open({ type: "socket", appToken }, of(teamId));
+    await say(makeSaid({ text: "who are you" }));
+    await eventually(() => expect(posts(api)).toEqual([{ channel: "D42", text: `I am ${agentId}` }]));
+    await gateway.drain(1_000);
+    expect(api.violations).toEqual([]);
+  }
+});
+
 test("an owner allows an agent's command and lets a stranger in, each by a button of Slack; nobody else's press counts", async () => {
   const { commands } = makeConfig([]);
   const { api, gateway } = await open(
