@@ -6,7 +6,7 @@
  * The file is made once, by whoever comes first, and replaced as a whole when a token is added: a crash leaves the old text or the new
  * one. A key says who the device is and gives nothing: an operator of the gateway decides what it may do. Source: behaviour §4.5, C-09.
  */
-import { createHash, createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, sign } from "node:crypto";
+import { createHash, createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, randomUUID, sign } from "node:crypto";
 import { link, mkdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -100,7 +100,8 @@ async function readStored(file: string): Promise<Stored | undefined> {
 async function makeStored(folder: string, file: string): Promise<boolean> {
   const { privateKey } = await promisify(generateKeyPair)("ed25519");
   const pem = privateKey.export({ format: "pem", type: "pkcs8" });
-  const draft = `${file}.${process.pid}`;
+  // Commands in two containers that share the directory may have one process id.
+  const draft = `${file}.${randomUUID()}`;
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await writeFile(draft, formatStored({ version: 1, privateKey: pem, tokens: {} }), { mode: 0o600 });
