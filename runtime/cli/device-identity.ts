@@ -6,7 +6,15 @@
  * The file is made once, by whoever comes first, and replaced as a whole when a token is added: a crash leaves the old text or the new
  * one. A key says who the device is and gives nothing: an operator of the gateway decides what it may do. Source: behaviour §4.5, C-09.
  */
-import { createHash, createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, randomUUID, sign } from "node:crypto";
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPair,
+  type KeyObject,
+  randomUUID,
+  sign,
+} from "node:crypto";
 import { link, mkdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";

@@ -290,7 +290,7 @@ test("a connection on which Slack says nothing more is given up, and what it was
   const { api, received, states, online } = await open();
   api.drop("silence");
   api.say(makeSaid({ text: "not acknowledged" }));
-  await vi.waitFor(() => expect(states.map(({ type }) => type)).toContain("waiting"), { timeout: 20_000 });
+  await eventually(() => expect(states.map(({ type }) => type)).toContain("waiting"));
   await online();
   await eventually(() => expect(received.map(({ text }) => text)).toContain("not acknowledged"));
   expect(api.violations).toEqual([]);
