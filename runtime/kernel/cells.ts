@@ -66,7 +66,7 @@ export function disable(k: KernelState, agentId: string, reason: string, nowMs: 
   k.wantingCells.delete(agentId);
   for (const lane of agent.lanes.values()) {
     // What the running turn had in an earlier delivery it gets again; it ends with the turn.
-    const kept = lane.running === undefined ? none : takenBefore(lane.running);
+    const kept = takenBefore(lane.running);
     for (const mail of lane.queue.splice(0))
       if (kept.has(mail.envelope.header.id)) lane.queue.push(mail);
       else endMail(k, agent, mail, 1, disabledOutcome(agent));
@@ -196,8 +196,6 @@ function blame(agent: AgentEntry): void {
 function isParked(agent: AgentEntry): boolean {
   return agent.phase === "parked";
 }
-
-const none: ReadonlySet<string> = new Set();
 
 /** Things that become due by themselves: back-offs that are over, idle cells, cells that never start. */
 export function tickCells(k: KernelState, nowMs: number): void {

@@ -133,8 +133,8 @@ function retake(lane: SessionLane, row: StepRow): readonly Mail[] {
 }
 
 /** What earlier deliveries of the turn took, by their records; `hearTaken` leaves none of what this one has taken again. */
-export function takenBefore({ steps }: Turn): ReadonlySet<string> {
-  const rows = [...(steps?.values() ?? [])].filter(({ op }) => op === "take");
+export function takenBefore(turn: Turn | undefined): ReadonlySet<string> {
+  const rows = [...(turn?.steps?.values() ?? [])].filter(({ op }) => op === "take");
   return new Set(rows.flatMap((row) => [...itemsOf(row).keys()]));
 }
 
@@ -210,10 +210,10 @@ export function letGo(turn: Turn): readonly Mail[] {
   return [...turn.taken.splice(0), ...turn.taking.splice(0)];
 }
 
-/** Of a disabled agent: what its lane kept for the turn as well (`cells.ts`: `disable`). */
-export function letAllGo(agent: AgentEntry, turn: Turn): readonly Mail[] {
+/** What the lane of a disabled agent kept for the turn (`cells.ts`: `disable`), taken out of it. */
+export function keptFor(agent: AgentEntry, turn: Turn): readonly Mail[] {
   const lane = agent.lanes.get(turn.mail.envelope.header.sessionKey);
-  return [...letGo(turn), ...(lane?.running === turn ? lane.queue.splice(0) : [])];
+  return agent.disabled !== undefined && lane?.running === turn ? lane.queue.splice(0) : [];
 }
 
 /** How mail ended that a turn took: its answer is that of the turn's own message. */

@@ -16,7 +16,7 @@ import type { EnvelopeHeader, Failure, Outcome } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { followUp, leavesBy } from "./exchange.ts";
 import { doneBits, down } from "./frames.ts";
-import { giveBack, hearTaken, letAllGo, letGo, outcomeOfTaken, postPart, type Taken, takeFirst } from "./gather.ts";
+import { giveBack, hearTaken, keptFor, letGo, outcomeOfTaken, postPart, type Taken, takeFirst } from "./gather.ts";
 import { noteRun, noteRunTurn } from "./run-notes.ts";
 import type { AgentEntry, Effect, KernelState, Mail, Turn } from "./state.ts";
 import { whyNotDelivered } from "./second-check.ts";
@@ -353,7 +353,7 @@ export function closeTurn(k: KernelState, agent: AgentEntry, turn: Turn, outcome
 /** What the turn had taken is done with it; when the turn was not handled, it is not either. */
 function endCompany(k: KernelState, agent: AgentEntry, turn: Turn, outcome: Outcome, isStored: boolean): void {
   if (isStored) for (const mail of turn.taken.splice(0)) endMail(k, agent, mail, 1, outcomeOfTaken(outcome), true);
-  const rest = agent.disabled === undefined ? letGo(turn) : letAllGo(agent, turn);
+  const rest = [...letGo(turn), ...keptFor(agent, turn)];
   if (agent.disabled !== undefined) for (const mail of rest) endMail(k, agent, mail, 1, disabledOutcome(agent));
   else if (agent.leaving !== undefined) for (const mail of rest) endLeft(k, agent, mail);
   else if (turn.mail.aborted) for (const mail of rest) endQueued(k, agent, mail);

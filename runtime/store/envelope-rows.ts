@@ -6,11 +6,10 @@
  */
 import { putBody, removeBody } from "./body-rows.ts";
 import type { Environment } from "./environment.ts";
-import { forgetKept } from "./grant-requests.ts";
 import type { StoredEnvelope } from "./journal.ts";
 import { keyText } from "./key-text.ts";
 import type { TurnCall } from "./port.ts";
-import { forgetSent, rememberKept, rememberMade, rememberSent } from "./sent-calls.ts";
+import { forgetSent, type KeptPlace, rememberKept, rememberMade, rememberSent } from "./sent-calls.ts";
 
 /** What ["i", E] says. */
 export type Place = readonly [seq: number, agentId: string, askedIn?: string];
@@ -28,6 +27,11 @@ export class EnvelopeRows {
     this.#firstSeq = firstSeq;
   }
 
+  /** Whether the envelope's row is there, settled or not. */
+  keeps(envelopeId: string): boolean {
+    return this.#environment.get(["i", keyText(envelopeId)]) !== undefined;
+  }
+
   put(seq: number, { header, body }: StoredEnvelope): void {
     const { id, agentId, askedIn } = header;
     this.#environment.put(["e", seq], header);
@@ -40,7 +44,6 @@ export class EnvelopeRows {
 
   rememberSent(call: TurnCall, sent: { readonly envelopeId: string; readonly runId: string }): void {
     this.#more.add(call.turn);
-    forgetKept(this.#environment, call);
     rememberSent(this.#environment, call, sent);
   }
 
@@ -49,7 +52,7 @@ export class EnvelopeRows {
     rememberMade(this.#environment, call, made);
   }
 
-  rememberKept(call: TurnCall, kept: Parameters<typeof rememberKept>[2]): void {
+  rememberKept(call: TurnCall, kept: KeptPlace): void {
     this.#more.add(call.turn);
     rememberKept(this.#environment, call, kept);
   }

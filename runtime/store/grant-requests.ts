@@ -14,32 +14,30 @@ import { type Environment, type Range, top } from "./environment.ts";
 import type { EnvelopeRows } from "./envelope-rows.ts";
 import { keyText } from "./key-text.ts";
 import type { GrantRequest, KeptMessage, TurnCall } from "./port.ts";
-import { findKeptOf, findSent } from "./sent-calls.ts";
+import { findCall, type KeptPlace, sentOf } from "./sent-calls.ts";
 
 /** The message, when there is one, is the last of the request's. */
 export function keepRequest(
   environment: Environment,
-  calls: Pick<EnvelopeRows, "rememberKept">,
+  calls: Pick<EnvelopeRows, "keeps" | "rememberKept">,
   request: GrantRequest,
   message: KeptMessage | undefined,
 ): "kept" | "sent" {
   if (message !== undefined) {
     const { by, header } = message;
-    if (findSent(environment, by) !== undefined) return "sent";
+    if (sentOf(findCall(environment, by)) !== undefined) return "sent";
     const kept: Release = { requestId: request.id, message: request.messages.at(-1)?.n ?? 1 };
     environment.put(["kept", keyText(kept.requestId), kept.message], message);
     // The calls of a turn that is over are not made again.
-    if (environment.get(["i", keyText(by.turn)]) !== undefined)
-      calls.rememberKept(by, { ...kept, letterId: header.id });
+    if (calls.keeps(by.turn)) calls.rememberKept(by, { ...kept, letterId: header.id });
   }
   put(environment, request);
   return "kept";
 }
 
 /** A call that was refused is repeated, and sends now: what was kept of it, or became a dead letter since, is what it sends. */
-export function forgetKept(environment: Environment, call: TurnCall): void {
-  const kept = findKeptOf(environment, call);
-  if (kept !== undefined && takeKept(environment, kept) === undefined) removeLetter(environment, kept.letterId);
+export function forgetKept(environment: Environment, kept: KeptPlace): void {
+  if (takeKept(environment, kept) === undefined) removeLetter(environment, kept.letterId);
 }
 
 export function refuseRequest(

@@ -41,11 +41,11 @@ import { addRun } from "./runs.ts";
 import { type DedupeBounds, DedupeWindow, type DedupeWrite, lastSeq } from "./dedupe.ts";
 import { type Environment, top } from "./environment.ts";
 import { EnvelopeRows, type Place } from "./envelope-rows.ts";
-import { takeKept } from "./grant-requests.ts";
+import { forgetKept, takeKept } from "./grant-requests.ts";
 import { Groups } from "./groups.ts";
 import { keyText } from "./key-text.ts";
 import { markSeen } from "./rooms.ts";
-import { findMade, findSent, sentIn } from "./sent-calls.ts";
+import { findCall, findMade, sentIn, sentOf } from "./sent-calls.ts";
 import type {
   AppendResult,
   Backlog,
@@ -140,13 +140,15 @@ export class Journal {
   #appendOne({ envelope, dedupe, sees }: Append, window: DedupeWrite): AppendResult {
     const { id, runId } = envelope.header;
     const key = dedupe !== undefined && "scope" in dedupe ? dedupe : undefined;
-    const call = dedupe !== undefined && "turn" in dedupe && this.#keeps(dedupe.turn) ? dedupe : undefined;
-    const seen = key !== undefined ? window.find(key) : call && findSent(this.#environment, call);
+    const call = dedupe !== undefined && "turn" in dedupe && this.#rows.keeps(dedupe.turn) ? dedupe : undefined;
+    const made = call && findCall(this.#environment, call);
+    const seen = key !== undefined ? window.find(key) : sentOf(made);
     if (seen !== undefined) return { status: "duplicate", ...seen };
-    if (this.#keeps(id)) return { status: "duplicate", envelopeId: id, runId };
+    if (this.#rows.keeps(id)) return { status: "duplicate", envelopeId: id, runId };
     const seq = this.#put(envelope);
     if (key !== undefined) window.remember(key, seq, { envelopeId: id, runId });
     if (sees !== undefined) markSeen(this.#environment, sees);
+    if (made !== undefined && "kept" in made) forgetKept(this.#environment, made.kept);
     if (call !== undefined) this.#rows.rememberSent(call, { envelopeId: id, runId });
     return { status: "stored", seq };
   }
@@ -154,11 +156,6 @@ export class Journal {
   /** What the turn of the envelope sent, in the order of its calls. */
   sent(envelopeId: string): readonly StepRow[] {
     return sentIn(this.#environment, envelopeId);
-  }
-
-  /** Whether the envelope's row is there, settled or not. */
-  #keeps(envelopeId: string): boolean {
-    return this.#environment.get(["i", keyText(envelopeId)]) !== undefined;
   }
 
   /** The envelope's next delivery number, on disk; undefined when the journal does not hold it. */
@@ -346,7 +343,7 @@ export class Journal {
       const by = takeKept(this.#environment, released);
       if (by === undefined) return undefined;
       const { id, runId } = envelope.header;
-      if (this.#keeps(by.turn)) this.#rows.rememberSent(by, { envelopeId: id, runId });
+      if (this.#rows.keeps(by.turn)) this.#rows.rememberSent(by, { envelopeId: id, runId });
       return this.#put(envelope);
     });
   }
@@ -359,7 +356,7 @@ export class Journal {
   /** Writes a row with this id unless the call of the turn made one before; `add` says whether there was room. */
   set(id: string, by: TurnCall | undefined, add: (environment: Environment) => boolean): Promise<SignalSet> {
     return this.#write(() => {
-      const call = by !== undefined && this.#keeps(by.turn) ? by : undefined;
+      const call = by !== undefined && this.#rows.keeps(by.turn) ? by : undefined;
       const known = call && findMade(this.#environment, call);
       if (typeof known === "string") return { status: "known", id: known };
       if (!add(this.#environment)) return { status: "full" };
@@ -371,7 +368,7 @@ export class Journal {
   /** A run and its task; undefined, and nothing is written, when the call of the turn made one before. */
   spawn(run: RunRow, envelope: StoredEnvelope, by: TurnCall, accepted: object): Promise<number | undefined> {
     return this.#write(() => {
-      const call = this.#keeps(by.turn) ? by : undefined;
+      const call = this.#rows.keeps(by.turn) ? by : undefined;
       if (call !== undefined && findMade(this.#environment, call) !== undefined) return undefined;
       addRun(this.#environment, run);
       if (call !== undefined) this.#rows.rememberMade(call, accepted);

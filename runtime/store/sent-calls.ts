@@ -1,6 +1,6 @@
 /**
- * What the calls of turns sent, which timers and monitors they made, and what of them is kept for an operator's decision, inside the journal's environment: a turn that is handled
- * again finds them here, however long it waited in between.
+ * What the calls of turns sent, which timers and monitors they made, and what of them is kept for an operator's decision, inside the journal's
+ * environment: a turn that is handled again finds them here, however long it waited in between.
  *
  * Layout, since format 5 of the journal (`E` is `keyText` of the id of the turn's envelope):
  *   ["r", E, number] → Sent | Made | Kept   by the number of the call
@@ -24,19 +24,26 @@ interface Made extends CallId {
   readonly made: string | object;
 }
 
-/** The call was refused, and its message kept: with this request, until the operator has decided, or as this dead letter. */
-interface Kept extends CallId {
-  readonly kept: Release & { readonly letterId: string };
+/** With this request, until the operator has decided, or as this dead letter. */
+export interface KeptPlace extends Release {
+  readonly letterId: string;
 }
 
-type Call = Sent | Made | Kept;
+/** The call was refused, and its message kept. */
+interface Kept extends CallId {
+  readonly kept: KeptPlace;
+}
 
-export function findSent(
-  environment: Environment,
-  { turn, call }: TurnCall,
+export type MadeCall = Sent | Made | Kept;
+
+export function findCall(environment: Environment, { turn, call }: TurnCall): MadeCall | undefined {
+  return environment.get<MadeCall>(["r", keyText(turn), call.key]);
+}
+
+export function sentOf(
+  call: MadeCall | undefined,
 ): { readonly envelopeId: string; readonly runId: string } | undefined {
-  const sent = environment.get<Call>(["r", keyText(turn), call.key]);
-  return sent && "envelopeId" in sent ? { envelopeId: sent.envelopeId, runId: sent.runId } : undefined;
+  return call && "envelopeId" in call ? { envelopeId: call.envelopeId, runId: call.runId } : undefined;
 }
 
 /** Inside a transaction. */
@@ -48,8 +55,8 @@ export function rememberSent(
   environment.put(["r", keyText(turn), call.key], { ...call, ...sent } satisfies Sent);
 }
 
-export function findMade(environment: Environment, { turn, call }: TurnCall): string | object | undefined {
-  const made = environment.get<Call>(["r", keyText(turn), call.key]);
+export function findMade(environment: Environment, by: TurnCall): string | object | undefined {
+  const made = findCall(environment, by);
   return made && "made" in made ? made.made : undefined;
 }
 
@@ -58,20 +65,15 @@ export function rememberMade(environment: Environment, { turn, call }: TurnCall,
   environment.put(["r", keyText(turn), call.key], { ...call, made } satisfies Made);
 }
 
-export function findKeptOf(environment: Environment, { turn, call }: TurnCall): Kept["kept"] | undefined {
-  const row = environment.get<Call>(["r", keyText(turn), call.key]);
-  return row && "kept" in row ? row.kept : undefined;
-}
-
 /** Inside a transaction. */
-export function rememberKept(environment: Environment, { turn, call }: TurnCall, kept: Kept["kept"]): void {
+export function rememberKept(environment: Environment, { turn, call }: TurnCall, kept: KeptPlace): void {
   environment.put(["r", keyText(turn), call.key], { ...call, kept } satisfies Kept);
 }
 
 /** In the order of the calls. What is kept is not among it: the call was refused, and may be made again. */
 export function sentIn(environment: Environment, turn: string): readonly StepRow[] {
   const rows: StepRow[] = [];
-  for (const { value } of environment.entries<Call>(callsOf(keyText(turn)))) {
+  for (const { value } of environment.entries<MadeCall>(callsOf(keyText(turn)))) {
     const { key, op, name, to } = value;
     if (key === undefined || op === undefined || name === undefined || "kept" in value) continue;
     const call: CallId = { key, op, name, ...(to === undefined ? {} : { to }) };
