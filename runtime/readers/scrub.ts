@@ -16,7 +16,7 @@ export interface Scrubbed {
 
 const passesMax = 4;
 
-/** Elements that go with all that they hold; one that is never closed goes to the end of the text. */
+/** Elements that go with all that they hold; one that is never closed goes to the end of the text, one that closes itself (`<think/>`) goes alone. */
 export const scrubbedBlocks: ReadonlySet<string> = new Set([
   "think",
   "thinking",
@@ -42,8 +42,9 @@ export const scrubbedHalves: ReadonlySet<string> = new Set(["parameter", "tool_c
 
 /** A whole tag, possibly with a namespace (`minimax:tool_call`) and attributes. */
 const tagForm = /^[<＜]\s{0,4}(\/?)\s{0,4}(?:[a-z][\w-]{0,31}:)?([a-z][\w-]{0,31})(?:\s[^<>]*)?\/?\s*[>＞]$/i;
+const selfClosing = /\/\s*[>＞]$/;
 /** The head of a tag that the text ends in. */
-const cutTagForm = /^[<＜]\s{0,4}\/?\s{0,4}(?:[a-z][\w-]{0,31}:)?([a-z][\w-]{0,31})(?:\s[^<>]*)?$/i;
+const cutTagForm = /^[<＜]\s{0,4}\/?\s{0,4}(?:[a-z][\w-]{0,31}:)?([a-z][\w-]{0,31})(?:\s[^<>]*)?\/?$/i;
 const controlForm = /^[<＜][|｜][^<>＜＞|｜\n]{0,128}[|｜][>＞]$/;
 const cutControlForm = /^[<＜][|｜][\w▁ -]{0,128}[|｜]?$/;
 const tagCharsMax = 512;
@@ -131,7 +132,7 @@ function scrubOnce(text: string): string {
     }
     const isClosing = parts[1] === "/";
     if (isClosing && closeBlock(name)) return;
-    if (isClosing || scrubbedHalves.has(name)) {
+    if (isClosing || scrubbedHalves.has(name) || selfClosing.test(tag)) {
       cutBack(at, angles.length - 1, squares.length);
       return;
     }

@@ -37,10 +37,19 @@ describe("spellings", () => {
     ["nested", "<think>a<think>b</think>c</think>d", "d"],
     ["different ones nested", "<think>a<tool_call>b</think>c", "c"],
     ["a close alone", "a</think>b", "ab"],
+    ["a tag that closes itself", "Hi <think/>there", "Hi there"],
+    ["one with a space and attributes", 'a<thinking level="low" />b', "ab"],
+    ["a full-width one", "a＜think/＞b", "ab"],
+    ["a call without anything in it", 'a<invoke name="exec"/>b', "ab"],
+    ["one that closes itself in a thought", "<think>a<think/>b</think>c", "c"],
+    ["one before a thought", "<think/>a<think>b</think>c", "ac"],
+    ["one that puts a tag together", "<thi<think/>nk>secret</think>b", "b"],
+    ["a slash in an attribute", '<think of="a/b">a</think>b', "b"],
     ["a half of a call alone", '<parameter name="x">ls</parameter>', "ls"],
     ["an invoke that is not closed", 'Ok.\n<invoke name="exec">\n<parameter name="c">ls', "Ok."],
     ["the head of a tag at the end", 'Ok <invoke name="ex', "Ok"],
     ["the head of a closing tag", "Ok</think", "Ok"],
+    ["the head of a tag that closes itself", "Ok<think/", "Ok"],
     ["mixed bars", "a<｜end▁of▁sentence｜>b", "ab"],
     ["ASCII angle with full-width bars", "a<｜tool▁calls▁begin｜>b", "ab"],
     ["a control token that is cut off", "a<|im_e", "a"],
@@ -132,6 +141,7 @@ describe("what stays", () => {
     "<thinker>no tag of ours</thinker>",
     "[a link](https://example.org) and [Toolbox]",
     "`<think>` opens a thought, `</think>` ends it",
+    "`<think/>` is an empty one",
     "`` a ` <tool_call> ` ``",
     "~~~\n<think>x</think>\n~~~",
     "   ```js\n<|im_end|>\n   ```",
@@ -157,6 +167,7 @@ describe("what stays", () => {
 const pieces = [
   "<think>",
   "</think>",
+  "<think/>",
   "<thi",
   "nk>",
   "<tool_call>",
@@ -215,7 +226,9 @@ describe("a million hostile characters", () => {
     "[",
     "<think>",
     "</think>",
+    "<think/>",
     "<thi<think>x</think>nk>",
+    "<thi<think/>nk>",
     "<think>`</think>`<tool_call>",
     "`",
     "` ",
@@ -230,6 +243,6 @@ describe("a million hostile characters", () => {
   ])("%j again and again leaves nothing that a second scrub would take", (piece) => {
     const { text } = scrub(piece.repeat(1_000_000 / piece.length));
     expect(scrub(text).removed).toBe(false);
-    expect(/<\/?think>|\[Tool|<\|im_|<invoke/.test(text)).toBe(false);
+    expect(/<\/?think\/?>|\[Tool|<\|im_|<invoke/.test(text)).toBe(false);
   });
 });
