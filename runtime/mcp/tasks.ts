@@ -8,6 +8,7 @@
  *                        └── `untilMs` ──► told by whoever set that time
  */
 import type { CallToolResult, Task } from "@modelcontextprotocol/sdk/types.js";
+import { unlessAborted } from "../../channels/aborted.ts";
 import { limits } from "../kernel/limits.ts";
 import type { CallFailure, Connection } from "./connection.ts";
 import { keepPictures } from "./pictures.ts";
@@ -230,10 +231,9 @@ function textOf(result: object): string {
   return `${text ?? error ?? ""}${cut === undefined ? "" : `\n[${cut}]`}`;
 }
 
-function pause(clock: PoolClock, ms: number, signal: AbortSignal): Promise<void> {
+async function pause(clock: PoolClock, ms: number, signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const takeBack = clock.after(ms, resolve);
-  const stop = (): void => (takeBack(), resolve());
-  signal.addEventListener("abort", stop, { once: true });
-  return promise.finally(() => signal.removeEventListener("abort", stop));
+  await unlessAborted(promise, signal);
+  takeBack();
 }

@@ -81,23 +81,25 @@ async function each<T extends object>(gateway: TestGateway, text: string, read: 
 
 /** Without the doors, whose thread has one more for each piece of text and each event that a client hears. */
 test.each([
-  ["hello", 12],
-  ["which sessions are there?", 21],
-])("messages of the main thread for one turn: %s", async (text, most) => {
+  ["hello", 11],
+  ["which sessions are there?", 19],
+])("messages of the main thread for one turn: %s", async (text, usual) => {
   const crossed = countMessages();
   const stateDir = await newStateDir();
   const store = await startStoreThread({ places: placesOf(stateDir), options: {}, onLost: () => undefined });
   onTestFinished(() => store.close());
   const found = await each(await open(store, stateDir), text, () => ({ ...crossed }));
-  // Found: 11 and 19. It may be one more where a round of the loop ends between two of them.
-  expect(found.out).toBeLessThanOrEqual(most);
-  expect(found.in).toBeLessThanOrEqual(most);
+  for (const count of [found.out, found.in]) {
+    expect(count).toBeGreaterThanOrEqual(usual);
+    // One more where a round of the loop ends between two of them.
+    expect(count).toBeLessThanOrEqual(usual + 1);
+  }
 });
 
 test.each([
   ["hello", { registry: 1, journal: 2, sessions: 3 }],
   ["which sessions are there?", { registry: 1, journal: 2, sessions: 5 }],
-])("commits of one turn: %s", async (text, most) => {
+])("commits of one turn: %s", async (text, expected) => {
   const opened = new Map<string, Environment>();
   const memory = memoryEnvironments(new Map());
   const environments: OpenEnvironment = Object.assign(
@@ -114,6 +116,5 @@ test.each([
   const commits = () =>
     Object.fromEntries([...opened].map(([dir, environment]) => [path.basename(dir), environment.commits()]));
   const found = await each(await open(store, stateDir), text, commits);
-  expect(Object.keys(found).toSorted()).toEqual(Object.keys(most).toSorted());
-  for (const [name, count] of Object.entries(most)) expect(found[name], name).toBeLessThanOrEqual(count);
+  expect(found).toEqual(expected);
 });

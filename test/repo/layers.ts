@@ -53,9 +53,16 @@ export const rooms: readonly Room[] = [
   {
     name: "download",
     layer: 1,
-    places: ["channels/download.ts", "channels/network-fault.ts", "channels/aborted.ts", "channels/recent.ts"],
-    why: "Requests to platforms: files with a bound, and faults without the address in an error; waiting for an end; and the newest of many things.",
+    places: ["channels/download.ts", "channels/network-fault.ts", "channels/recent.ts"],
+    why: "Requests to platforms: files with a bound, and faults without the address in an error; and the newest of many things.",
     only: ["kernel"],
+  },
+  {
+    name: "aborted",
+    layer: 1,
+    places: ["channels/aborted.ts"],
+    why: "Waiting for work, or for its end by a signal.",
+    only: [],
   },
   {
     name: "sqlite-file",
@@ -328,6 +335,7 @@ export const rooms: readonly Room[] = [
     places: ["runtime/channels"],
     why: "The thread of a channel: runs its adapters. It is told accounts and texts and decides no right.",
     only: [
+      "aborted",
       "kernel",
       "channel-port",
       "channels-protocol",
@@ -352,7 +360,7 @@ export const rooms: readonly Room[] = [
     layer: 4,
     places: ["channels/telegram"],
     why: "A channel: pure in both directions, and its I/O in a thread of its own.",
-    only: ["channel-port", "download", "kernel"],
+    only: ["aborted", "channel-port", "download", "kernel"],
     packages: ["grammy"],
   },
   {
@@ -369,7 +377,7 @@ export const rooms: readonly Room[] = [
     layer: 4,
     places: ["channels/slack"],
     why: "A channel: pure in both directions, and its I/O in a thread of its own.",
-    only: ["channel-port", "chunks", "download", "kernel"],
+    only: ["aborted", "channel-port", "chunks", "download", "kernel"],
     packages: ["@slack/socket-mode", "@slack/web-api"],
   },
   {
@@ -522,6 +530,7 @@ export const rooms: readonly Room[] = [
     places: ["runtime/mcp"],
     why: "Connections to MCP servers and their processes, in a thread of its own. It carries out calls that the kernel has judged.",
     only: [
+      "aborted",
       "kernel",
       "auth",
       "broker-protocol",
