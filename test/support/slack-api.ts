@@ -11,6 +11,7 @@ import { promisify } from "node:util";
 import { type WebSocket, WebSocketServer } from "ws";
 import { openCallingPlatform, type PlatformCall } from "./calling-platform.ts";
 import { type WatchChats, watchNothing } from "./chat-steps.ts";
+import { judgeForm } from "./slack-forms.ts";
 
 export interface SlackCall {
   readonly method: string;
@@ -81,29 +82,6 @@ export interface SlackOptions {
   readonly signingSecret?: string;
 }
 
-const posting = ["channel", "text", "thread_ts", "attachments", "unfurl_links", "unfurl_media"];
-
-/** By method: what it takes, and of that what it needs. */
-const methods: Readonly<Record<string, { readonly takes: readonly string[]; readonly needs: readonly string[] }>> = {
-  "auth.test": { takes: [], needs: [] },
-  "apps.connections.open": { takes: [], needs: [] },
-  "chat.postMessage": { takes: posting, needs: ["channel", "text"] },
-  // Without attachments the earlier ones stay, with their buttons.
-  "chat.update": {
-    takes: ["channel", "ts", "text", "attachments"],
-    needs: ["channel", "ts", "text", "attachments"],
-  },
-  "chat.delete": { takes: ["channel", "ts"], needs: ["channel", "ts"] },
-  "reactions.add": { takes: ["channel", "timestamp", "name"], needs: ["channel", "timestamp", "name"] },
-  "reactions.remove": { takes: ["channel", "timestamp", "name"], needs: ["channel", "timestamp", "name"] },
-  "reactions.get": { takes: ["channel", "timestamp", "full"], needs: ["channel", "timestamp"] },
-  "users.info": { takes: ["user"], needs: ["user"] },
-  "conversations.info": { takes: ["channel"], needs: ["channel"] },
-  "conversations.open": { takes: ["users"], needs: ["users"] },
-  "files.getUploadURLExternal": { takes: ["filename", "length"], needs: ["filename", "length"] },
-  "files.completeUploadExternal": { takes: ["files", "channel_id", "thread_ts"], needs: ["files"] },
-};
-
 export async function openSlackApi({ watch = watchNothing, signingSecret }: SlackOptions = {}): Promise<SlackApi> {
   const people = new Map([
     ["U42", "Ana Lee"],
@@ -157,7 +135,7 @@ export async function openSlackApi({ watch = watchNothing, signingSecret }: Slac
     }
     const params = Object.fromEntries(new URLSearchParams(body.toString("utf8")));
     calls.push({ method: name, token, params });
-    const wrong = judge(name, params);
+    const wrong = judgeForm(name, params);
     if (wrong !== undefined) violations.push(`${name}: ${wrong}`);
     const fault = faults.get(name)?.shift();
     if (token !== (name === "apps.connections.open" ? appToken : botToken))
@@ -435,15 +413,4 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);
-}
-
-function judge(method: string, params: SlackCall["params"]): string | undefined {
-  const known = methods[method];
-  if (known === undefined) return "there is no such method";
-  const strange = Object.keys(params).find((name) => !known.takes.includes(name));
-  if (strange !== undefined) return `there is no parameter ${strange}`;
-  const missing = known.needs.find((name) => params[name] === undefined);
-  if (missing !== undefined) return `${missing} is missing`;
-  const plain = (params["text"] ?? "").replaceAll(/<@U\w+>|<https?:[^<>|]+\|[^<>]+>/g, "");
-  return /[<>]|&(?!amp;|lt;|gt;)/.test(plain) ? `the text is not escaped: ${plain}` : undefined;
 }

@@ -5,7 +5,7 @@ import { type ClientOptions, WebSocket } from "ws";
 import { openBotApi } from "../../support/bot-api.ts";
 import { openDiscordApi } from "../../support/discord-api.ts";
 import { eventually } from "../../support/eventually.ts";
-import { appToken, makeSaid, openSlackApi } from "../../support/slack-api.ts";
+import { appToken, botToken, makeSaid, openSlackApi } from "../../support/slack-api.ts";
 
 function connect(url: string, options?: ClientOptions): WebSocket {
   const socket = new WebSocket(url, options);
@@ -79,6 +79,49 @@ test.each([
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify(given),
+  });
+  expect(api.violations).toEqual([expect.stringMatching(found)]);
+});
+
+const yes = { type: "button", action_id: "say-0", text: { type: "plain_text", text: "Yes" }, value: "/yes" };
+const row = (...elements: readonly object[]) => ({ fallback: "Yes", blocks: [{ type: "actions", elements }] });
+const post = { channel: "D42", text: "sure?" };
+
+test.each([
+  ["a parameter", "chat.postMessage", { ...post, parse: "full" }, /Unrecognized key: "parse"/],
+  ["a parameter that is missing", "chat.postMessage", { channel: "D42" }, /at text/],
+  ["a text that is not escaped", "chat.postMessage", { ...post, text: "<!channel> look" }, /not escaped/],
+  ["a thread that is no time", "chat.postMessage", { ...post, thread_ts: "first" }, /at thread_ts/],
+  ["what is no JSON", "chat.postMessage", { ...post, attachments: "[" }, /no JSON[^]*at attachments/],
+  ["attachments that are no list", "chat.postMessage", { ...post, attachments: row(yes) }, /at attachments/],
+  ["a field of an attachment", "chat.postMessage", { ...post, attachments: [{ ...row(yes), txt: "x" }] }, /"txt"/],
+  ["an attachment without blocks", "chat.postMessage", { ...post, attachments: [{ fallback: "Yes" }] }, /\.blocks/],
+  ["a row without buttons", "chat.postMessage", { ...post, attachments: [row()] }, /elements/],
+  ["a field of a button", "chat.postMessage", { ...post, attachments: [row({ ...yes, color: "red" })] }, /"color"/],
+  [
+    "a label as it stands",
+    "chat.update",
+    { ...post, ts: "1.1", attachments: [row({ ...yes, text: "Yes" })] },
+    /elements\[0\]\.text/,
+  ],
+  [
+    "a label of more than 75 characters",
+    "chat.postMessage",
+    { ...post, attachments: [row({ ...yes, text: { type: "plain_text", text: "y".repeat(76) } })] },
+    /elements\[0\]\.text\.text/,
+  ],
+  ["two buttons of one name", "chat.postMessage", { ...post, attachments: [row(yes, yes)] }, /the same action_id/],
+  ["a change that leaves the buttons", "chat.update", { ...post, ts: "1.1" }, /at attachments/],
+  ["blocks beside the text", "chat.postMessage", { ...post, blocks: row(yes).blocks }, /"blocks"/],
+  ["a reaction with colons", "reactions.add", { channel: "D42", timestamp: "1.1", name: ":eyes:" }, /at name/],
+])("Slack knows each parameter and what is in it: %s", async (_what, method, given, found) => {
+  const api = await openSlackApi();
+  onTestFinished(() => api.close());
+  const asText = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
+  await fetch(`${api.root}/${method}`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${botToken}` },
+    body: new URLSearchParams(Object.entries(given).map(([name, value]) => [name, asText(value)])),
   });
   expect(api.violations).toEqual([expect.stringMatching(found)]);
 });
