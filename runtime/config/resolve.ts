@@ -388,9 +388,11 @@ function resolveHooks(draft: Draft): ResolvedConfig["hooks"] {
     allowRequestSessionKey,
     mappings: mappings.map(({ match, action, agentId, messageTemplate, textTemplate, ...of }) => {
       const template = action === "wake" ? (textTemplate ?? messageTemplate) : (messageTemplate ?? textTemplate);
-      const { name, sessionKey, model, thinking } = of;
+      const { name, sessionKey, model, thinking, timeoutSeconds } = of;
       const delivery = hookDelivery(of);
-      const facts = { path: match.path, source: match.source, name, sessionKey, template, delivery, model, thinking };
+      const turnMsMax = timeoutSeconds === undefined ? undefined : timeoutSeconds * 1_000;
+      const asked = { name, sessionKey, template, delivery, model, thinking, turnMsMax };
+      const facts = { path: match.path, source: match.source, ...asked };
       return {
         action,
         ...(agentId === undefined ? {} : { agentId: normalizeAgentId(agentId) }),

@@ -20,7 +20,7 @@ export function findMapping(mappings: readonly HookMapping[], name: string, payl
 
 /** Throws `CLOISTER_REQUEST_INVALID` when the template makes no text of the payload. */
 export function applyMapping(mapping: HookMapping, name: string, payload: unknown): HookRequest {
-  const { template, agentId, sessionKey, action, delivery, model, thinking } = mapping;
+  const { template, agentId, sessionKey, action, delivery, model, thinking, turnMsMax } = mapping;
   const text = template === undefined ? JSON.stringify(payload, undefined, 2) : renderTemplate(template, payload);
   if (text.trim() === "" || text.length > limits.bodyCharsMax)
     throw failure(
@@ -32,11 +32,12 @@ export function applyMapping(mapping: HookMapping, name: string, payload: unknow
     name: mapping.name ?? name,
     message: text,
     ...(agentId === undefined ? {} : { agentId }),
-    ...(action === "wake" ? { configuredSession: "main" } : {}),
+    ...(action === "wake" ? { isWake: true, configuredSession: "main" } : {}),
     ...(sessionKey === undefined ? {} : { configuredSession: sessionKey }),
     ...(delivery === undefined ? {} : { delivery }),
     ...(model === undefined ? {} : { model }),
     ...(thinking === undefined ? {} : { thinking }),
+    ...(turnMsMax === undefined ? {} : { turnMsMax }),
   };
 }
 

@@ -97,6 +97,8 @@ async function handleHook(exchange: Exchange, { kernel, bounds }: HookDeps): Pro
   const ignored = Object.keys(body)
     .filter((key) => !Object.hasOwn(schema.shape, key))
     .slice(0, 20);
+  const timeoutMs = timeoutSeconds === undefined ? undefined : timeoutSeconds * 1_000;
+  const waits = waitForCompletion === true;
   const result = await kernel.hook({
     ...tracedBy(exchange.request.headers),
     name: name ?? "webhook",
@@ -108,9 +110,9 @@ async function handleHook(exchange: Exchange, { kernel, bounds }: HookDeps): Pro
     ...(delivery === undefined ? {} : { delivery }),
     ...(model === undefined ? {} : { model }),
     ...(thinking === undefined ? {} : { thinking }),
+    ...(waits || timeoutMs === undefined ? {} : { turnMsMax: timeoutMs }),
   });
-  const waitMs = waitForCompletion === true ? (timeoutSeconds ?? bounds.hookWaitMsDefault / 1000) * 1000 : undefined;
-  await answerHook(exchange, kernel, result, waitMs, ignored);
+  await answerHook(exchange, kernel, result, waits ? (timeoutMs ?? bounds.hookWaitMsDefault) : undefined, ignored);
 }
 
 const wakeSchema = z.looseObject({
@@ -133,6 +135,7 @@ async function handleWake(exchange: Exchange, { kernel, bounds }: HookDeps): Pro
     name: "wake",
     message,
     configuredSession: "main",
+    isWake: true,
     ...(agentId === undefined ? {} : { agentId }),
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
   });

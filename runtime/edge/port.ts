@@ -266,6 +266,8 @@ export interface HookRequest extends Pick<InboundEvent, "trace">, HookWishes {
   readonly sessionKey?: string;
   /** The session that the config names, which needs no leave; `main` is the agent's main session. */
   readonly configuredSession?: string;
+  /** It wakes the agent: there is a bound on how often. */
+  readonly isWake?: true;
   readonly idempotencyKey?: string;
   /** Not handled any more after so long: then it is a dead letter (`expired`). */
   readonly ttlMs?: number;
@@ -278,6 +280,8 @@ export interface HookWishes {
   /** For this message alone, as `/model` and `/think` take them. */
   readonly model?: string;
   readonly thinking?: string;
+  /** How long its turn may take, from when it begins; then it is ended. Absent: as any. */
+  readonly turnMsMax?: number;
 }
 
 export interface HookDelivery {

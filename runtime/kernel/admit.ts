@@ -71,6 +71,8 @@ export interface Admission {
   readonly steers?: true;
   /** As `EnvelopeHeader.holdMs`. */
   readonly holdMs?: number;
+  /** As `EnvelopeHeader.turnMsMax`. */
+  readonly turnMsMax?: number;
   /** What it shows of a group, which counts as seen in the transaction that journals the message. */
   readonly sees?: RoomSight;
 }
@@ -141,6 +143,7 @@ export function makeEnvelope(k: KernelState, admission: Admission, nowMs: number
   if (admission.choices !== undefined) header.choices = admission.choices;
   if (admission.steers !== undefined) header.steers = admission.steers;
   if (admission.holdMs !== undefined) header.holdMs = admission.holdMs;
+  if (admission.turnMsMax !== undefined) header.turnMsMax = admission.turnMsMax;
   return { header, body: admission.body };
 }
 

@@ -292,6 +292,8 @@ export interface EnvelopeHeader {
   readonly steers?: true;
   /** A person's words in a channel, to which more may belong: so long they wait for what the same sender says next (`arrivals.ts`). */
   readonly holdMs?: number;
+  /** The turn that handles it is ended after this time, counted from its beginning. */
+  readonly turnMsMax?: number;
 }
 
 export interface Envelope {

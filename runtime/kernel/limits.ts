@@ -463,6 +463,8 @@ export const limits = {
   /** How long a webhook with `waitForCompletion` or `wait` waits for the answer of its run. */
   hookWaitMsDefault: 30_000,
   hookWaitMsMax: 600_000,
+  /** The most that a mapping of the config gives the turn of its hook. */
+  hookTurnMsMax: 24 * 60 * 60_000,
   /** How long a call of a program waits for its answer, as long as the usual client does; then its run is stopped. */
   programWaitMs: 600_000,
   /** Calls of programs that wait for their answers: of one caller, and of all; each holds a connection and a run. */

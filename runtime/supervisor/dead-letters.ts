@@ -178,9 +178,16 @@ export function makeDeadLetters({ store, accept, deliver, publish, log, nowMs }:
 }
 
 function admissionOf({ header, body }: Envelope): Admission {
-  const { from, agentId, sessionKey, verb, via, chain, trace, runId, provenance, replyRoute, id, signal } = header;
+  const { from, agentId, sessionKey, verb, via, chain, trace, runId, provenance, replyRoute, id } = header;
+  const { signal, choices, turnMsMax } = header;
   const same = { from, agentId, sessionKey, verb, via, chain, trace, runId, provenance, replyRoute, body };
-  return { ...same, replaces: id, ...(signal === undefined ? {} : { signal }) };
+  return {
+    ...same,
+    replaces: id,
+    ...(signal === undefined ? {} : { signal }),
+    ...(choices === undefined ? {} : { choices }),
+    ...(turnMsMax === undefined ? {} : { turnMsMax }),
+  };
 }
 
 function summarize(counts: DeadLetterCounts): DeadLettersEvent {

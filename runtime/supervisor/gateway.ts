@@ -60,6 +60,7 @@ import { makeToolDesk } from "./tools/tool-desk.ts";
 import { makeToolMethods } from "./tools/tool-methods.ts";
 import { makeThreadBindings } from "./thread-bindings.ts";
 import { makeSignals } from "./signals.ts";
+import { makeWakePace } from "./wake-pace.ts";
 import { makeStopWork } from "./stop-work.ts";
 
 export function makeGateway(parts: GatewayParts): Gateway {
@@ -278,7 +279,10 @@ export function makeGateway(parts: GatewayParts): Gateway {
     log,
   });
   const isAgent = (agentId: string): boolean => agents.has(agentId);
+  const wakePace = makeWakePace();
+  const common = { config, agents, store, carriesAnswers, kernel, note: audit.note, wakePace, nowMs, log };
   const ingress = makeIngress({
+    ...common,
     isAgent,
     models: modelSettings,
     commands,
@@ -289,17 +293,11 @@ export function makeGateway(parts: GatewayParts): Gateway {
       audit.noteOften({ type: "refused", subject, object, verb: "send", decision: "refused", code, detail: message }),
     answer: answerCommand,
     bring,
-    config,
     routes,
-    store,
     runs,
     accept: (admission) => driver.accept(admission),
     newUuid: randomUUID,
-    nowMs,
-    log,
-    carriesAnswers,
   });
-  const common = { config, agents, store, carriesAnswers, kernel, note: audit.note, nowMs, log };
   const clock = makeClock({
     ...common,
     targets: makeTargets(config, isAgent),

@@ -27,7 +27,7 @@ import { heartbeatIdMark, jobIdMark } from "./job-schedule.ts";
 import type { Handlers } from "./method-handlers.ts";
 import type { Targets } from "./method-targets.ts";
 import { timesOf } from "./signal-mail.ts";
-import { makeWakePace } from "./wake-pace.ts";
+import { tooManyWakes, type WakePace } from "./wake-pace.ts";
 
 export interface HeartbeatsDeps {
   readonly config: Pick<ResolvedConfig, "session" | "commands" | "channelDefaults" | "accountsOn" | "bindings">;
@@ -39,6 +39,7 @@ export interface HeartbeatsDeps {
   readonly carriesAnswers: (channel: string, accountId: string) => boolean;
   readonly expect: (atMs: number) => void;
   readonly note: ReturnType<typeof makeAuditNote>;
+  readonly wakePace: Pick<WakePace, "place">;
   readonly newId: () => string;
   readonly nowMs: () => number;
   readonly log: Logger;
@@ -78,9 +79,8 @@ const bootPrompt =
   "The gateway has started. Follow BOOT.md. What it asks you to tell others, tell them with your tools; then answer NO_REPLY.";
 
 export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
-  const { config, agents, targets, store, nowMs, log } = deps;
+  const { config, agents, targets, store, wakePace: pace, nowMs, log } = deps;
   const inTurn = makeInTurn();
-  const pace = makeWakePace();
   let isPaused = false;
 
   const rowOf = async (agentId: string): Promise<(TimerRow & { readonly job: Job }) | undefined> => {
@@ -293,13 +293,7 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
         if (mode === "now") {
           const cameMs = nowMs();
           const placed = pace.place(agentId, cameMs);
-          if ("retryAfterMs" in placed)
-            throw fromRefusal({
-              code: "CLOISTER_BUSY",
-              message: `the agent ${agentId} takes ${limits.wakesPerSpanMax} events in ${limits.wakesSpanMs / 1_000} s, and as many may wait for their time; the bound is reached`,
-              remedy: "tell several events in one text",
-              retryAfterMs: placed.retryAfterMs,
-            });
+          if ("retryAfterMs" in placed) throw fromRefusal(tooManyWakes(agentId, placed.retryAfterMs));
           await tell(agentId, text, placed.atMs, by);
           return { ok: true, ...(placed.atMs > cameMs ? { atMs: placed.atMs } : {}) };
         }

@@ -1,4 +1,4 @@
-/** What a hook asks for beside its message: where the answer goes, and which model gives it. Source: behaviour §5.9. */
+/** What a hook asks for beside its message: where the answer goes, which model gives it, and in which time. Source: behaviour §5.9. */
 import type { ModelSettings } from "../broker/port.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { HookDelivery, HookWishes } from "../edge/port.ts";
@@ -21,12 +21,13 @@ export interface HookWishesDeps {
 interface FoundWishes {
   readonly replyRoute: ReplyRoute;
   readonly choices?: TurnChoices;
+  readonly turnMsMax?: number;
 }
 
 /** Rejects with CLOISTER_REQUEST_INVALID or CLOISTER_CAPABILITY_DENIED when one of them cannot be met: nothing is accepted then. */
 export async function readHookWishes(
   deps: HookWishesDeps,
-  { delivery, model, thinking }: HookWishes,
+  { delivery, model, thinking, turnMsMax }: HookWishes,
   { agentId, sessionKey }: { readonly agentId: string; readonly sessionKey: string },
 ): Promise<FoundWishes> {
   const choices: TurnChoices | undefined = changeChoices(
@@ -35,7 +36,11 @@ export async function readHookWishes(
   );
   const replyRoute: ReplyRoute =
     delivery === undefined ? { type: "none" } : await routeOf(deps, delivery, agentId, sessionKey);
-  return { replyRoute, ...(choices === undefined ? {} : { choices }) };
+  return {
+    replyRoute,
+    ...(choices === undefined ? {} : { choices }),
+    ...(turnMsMax === undefined ? {} : { turnMsMax }),
+  };
 }
 
 async function routeOf(

@@ -20,6 +20,7 @@ import { type HookWishesDeps, readHookWishes } from "./hook-wishes.ts";
 import { makeProgramCalls, type ProgramCalls } from "./program-calls.ts";
 import type { Runs } from "./runs.ts";
 import { makeWhyNoSending } from "./send-policy.ts";
+import { tooManyWakes, type WakePace } from "./wake-pace.ts";
 
 export interface IngressDeps {
   readonly config: ResolvedConfig;
@@ -44,6 +45,7 @@ export interface IngressDeps {
   readonly log: Logger;
   /** Whether answers to this account leave by themselves; else they stay in the session. */
   readonly carriesAnswers: (channel: string, accountId: string) => boolean;
+  readonly wakePace: Pick<WakePace, "take">;
 }
 
 export interface Said {
@@ -103,6 +105,9 @@ export function makeIngress(deps: IngressDeps): Ingress {
       if ("refusal" in target) return { status: "refused", refusal: target.refusal };
       const { agentId, sessionKey, via } = target;
       const wishes = await readHookWishes(deps, request, target);
+      const wake = request.isWake === true ? deps.wakePace.take(agentId, deps.nowMs()) : undefined;
+      if (wake !== undefined && "retryAfterMs" in wake)
+        return { status: "refused", refusal: tooManyWakes(agentId, wake.retryAfterMs) };
       const result = await accept({
         from: { type: "hook", name: request.name },
         agentId,
@@ -119,6 +124,7 @@ export function makeIngress(deps: IngressDeps): Ingress {
           ? {}
           : { dedupe: { scope: `hook:${agentId}`, key: request.idempotencyKey } }),
       });
+      if (result.status !== "accepted") wake?.takeBack();
       return result.status === "refused"
         ? result
         : { ...result, agentId, sessionKey, matchedBy: request.agentId === undefined ? "default" : "hook.agentId" };

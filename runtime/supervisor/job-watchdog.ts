@@ -1,6 +1,6 @@
 /**
- * Ends runs of jobs and heartbeats that take too long: nobody waits for them, and the next time of a job is left out while one goes on. The time
- * counts from the beginning of a turn, so that one that is handled again after a restart has it anew. Source: behaviour §5.7.
+ * Ends runs of jobs and heartbeats that take too long, since nobody waits for them, and the next time of a job is left out while one goes on; and those of
+ * hooks that say how long they may take. The time counts from the beginning of a turn, so that one that is handled again after a restart has it anew. Source: behaviour §5.7.
  */
 import type { EnvelopeHeader } from "../kernel/envelope.ts";
 import { toRefusal } from "../kernel/errors.ts";
@@ -30,20 +30,20 @@ export function makeJobWatchdog(
 
   return {
     began(header) {
-      const { from, sessionKey, runId } = header;
-      if (from.type !== "timer" || !isOperators(from.timerId)) return;
+      const { from, sessionKey, runId, turnMsMax } = header;
+      const isJob = from.type === "timer" && isOperators(from.timerId);
+      const spanMs = turnMsMax ?? (isJob ? (spanMsOf(header) ?? limits.jobRunMsMax) : undefined);
+      if (spanMs === undefined) return;
       ended(header);
+      const of = from.type === "timer" ? { job: from.timerId } : { hook: from.type === "hook" ? from.name : from.type };
+      const what = isJob ? "the run of a job" : "the turn of a hook";
       const end = (): void => {
-        log.warn(
-          { job: from.timerId, session: sessionKey, run: runId },
-          "the run of a job takes too long, and is ended",
-        );
-        stop({ type: "session", sessionKey, runId }, "the time that the run of a job may take").catch(
-          (error: unknown) =>
-            log.error({ job: from.timerId, error: toRefusal(error) }, "the run of a job could not be ended"),
+        log.warn({ ...of, session: sessionKey, run: runId }, `${what} takes too long, and is ended`);
+        stop({ type: "session", sessionKey, runId }, `the time that ${what} may take`).catch((error: unknown) =>
+          log.error({ ...of, error: toRefusal(error) }, `${what} could not be ended`),
         );
       };
-      running.set(header.id, setTimeout(end, spanMsOf(header) ?? limits.jobRunMsMax).unref());
+      running.set(header.id, setTimeout(end, spanMs).unref());
     },
     ended,
   };

@@ -98,6 +98,27 @@ test("a replay after the repair is handled once, under the run that its sender k
   });
 });
 
+test("a replay keeps what its message chose for its turn", async () => {
+  const hooks = { enabled: true, path: "/hooks", allowRequestSessionKey: false, mappings: [] };
+  const gateway = await openGateway([{ id: "main", ...crasher }], { hooks });
+  const hook = { name: "ci", message: "exit", thinking: "low", turnMsMax: 60_000 };
+  const { runId = "" } = (await gateway.doors.hook(hook)) as { readonly runId?: string };
+  const kept = async (): Promise<object> => {
+    expect(await gateway.ended(runId)).toMatchObject({ refusal: { code: "CLOISTER_MAILBOX_POISON" } });
+    return eventually(async () => {
+      const [letter] = (await gateway.store.deadLetters({ limit: 1 })).rows;
+      if (letter === undefined) throw new Error("the letter is not written yet");
+      return letter.header;
+    });
+  };
+  const first = await kept();
+  expect(first).toMatchObject({ choices: { thinking: "low" }, turnMsMax: 60_000 });
+  await call(gateway, "deadletters.replay", { id: (first as { id: string }).id });
+  const again = await kept();
+  expect(again).toMatchObject({ choices: { thinking: "low" }, turnMsMax: 60_000 });
+  expect(again).not.toMatchObject({ id: (first as { id: string }).id });
+});
+
 test("a replay in the same process: who waits for the run hears its new end", async () => {
   const gateway = await openGateway([{ id: "main", ...crasher }]);
   const id = await poison(gateway);

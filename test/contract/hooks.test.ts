@@ -22,6 +22,8 @@ interface Open {
   readonly post: (name: string, body: unknown, headers?: Record<string, string>) => Promise<Answer>;
   /** What the agent of the answered run was told. */
   readonly told: (answer: Answer) => Promise<object>;
+  /** The gateway's clock goes on by so much. */
+  readonly pass: (ms: number) => void;
 }
 
 const webhook = {
@@ -44,9 +46,11 @@ async function open(mappings: readonly HookMapping[], allowedAgentIds?: readonly
     authOrder: {},
     variables: {},
   };
+  let passedMs = 0;
   const gateway = await openGateway(
     [
       ...["main", "ops", "raul"].map((id) => ({ id, ...actor("speaker") })),
+      { id: "holder", ...actor("holder") },
       { id: "asker", ...actor("asker"), model: "scripted/small" },
     ],
     {
@@ -56,7 +60,7 @@ async function open(mappings: readonly HookMapping[], allowedAgentIds?: readonly
       models,
       hooks: allowedAgentIds === undefined ? hooks : { ...hooks, allowedAgentIds },
     },
-    { startBroker },
+    { startBroker, nowMs: () => Date.now() + passedMs },
   );
   const edge = makeEdge(gateway.doors, () => undefined, { bounds: { socketCloseGraceMs: 500 } });
   closings.push(() => edge.close("end of the test"));
@@ -68,6 +72,7 @@ async function open(mappings: readonly HookMapping[], allowedAgentIds?: readonly
       const run = await gateway.ended(json.runId);
       return JSON.parse(run.status === "ok" ? (run.reply ?? "null") : "null");
     },
+    pass: (ms) => (passedMs += ms),
   };
 }
 
@@ -101,6 +106,76 @@ describe("wake", () => {
       status: 400,
       json: { error: { code: "CLOISTER_REQUEST_INVALID" } },
     });
+  });
+});
+
+describe("an agent is woken five times in a minute at most", () => {
+  const full = { status: 503, json: { error: { code: "CLOISTER_BUSY", remedy: "tell several events in one text" } } };
+  const wakes: HookMapping = { path: "m", action: "wake", agentId: "raul", template: "{{n}}" };
+
+  test("by hooks, by mappings that wake, and by events together; what is refused leaves nothing", async () => {
+    const { gateway, post, pass } = await open([wakes]);
+    const client = { clientId: "cli", connId: "c", mode: "test", scopes: ["operator.admin"] } as never;
+    expect(await gateway.doors.rpc(client, "wake", { text: "one", agentId: "raul" })).toMatchObject({ ok: true });
+    for (const n of [2, 3])
+      expect(await post("wake", { text: `${n}`, agentId: "raul" })).toMatchObject({ status: 200 });
+    for (const n of [4, 5]) expect(await post("m", { n })).toMatchObject({ status: 200 });
+    const refused = await post("wake", { text: "six", agentId: "Raul" });
+    expect(refused).toMatchObject(full);
+    expect(Number(refused.headers["retry-after"])).toBeGreaterThan(50);
+    expect(await post("m", { n: 7 })).toMatchObject(full);
+    expect(await gateway.doors.rpc(client, "wake", { text: "eight", agentId: "raul" })).toMatchObject({ ok: false });
+    expect(await post("wake", { text: "elsewhere", agentId: "ops" })).toMatchObject({ status: 200 });
+    expect(await post("agent", { message: "no wake", agentId: "raul" })).toMatchObject({ status: 200 });
+    pass(60_001);
+    expect(await post("wake", { text: "a minute later", agentId: "raul" })).toMatchObject({ status: 200 });
+  });
+
+  test("a repeated one counts once, and one that is not accepted not at all", async () => {
+    const { post } = await open([{ ...wakes, model: "scripted/large" }], ["main", "raul"]);
+    const same = () => post("wake", { text: "the same", agentId: "raul" }, { "idempotency-key": "k" });
+    for (let n = 0; n < 10; n++) expect(await same()).toMatchObject({ status: 200 });
+    for (let n = 0; n < 10; n++) {
+      expect((await post("m", { n })).json.error.message).toContain("raul has none");
+      expect(await post("wake", { text: "x", agentId: "ops" })).toMatchObject({ status: 403 });
+    }
+    for (const n of [2, 3, 4, 5])
+      expect(await post("wake", { text: `${n}`, agentId: "raul" })).toMatchObject({ status: 200 });
+    expect(await post("wake", { text: "six", agentId: "raul" })).toMatchObject(full);
+  });
+});
+
+describe("the time of a hook's turn", () => {
+  const endOf = async ({ gateway }: Open, { json }: Answer) => gateway.ended(json.runId);
+
+  test("ends it, when the request or the mapping says one, and no other turn", async () => {
+    const open1 = await open([
+      { path: "short", action: "agent", agentId: "holder", template: "hold", turnMsMax: 50 },
+      { path: "long", action: "agent", agentId: "holder", template: "hold" },
+    ]);
+    const { post, gateway } = open1;
+    const long = await post("long", {});
+    expect(await endOf(open1, await post("short", {}))).toMatchObject({
+      status: "error",
+      refusal: { code: "CLOISTER_ASK_ABORTED" },
+    });
+    expect(
+      await endOf(open1, await post("agent", { message: "hold", agentId: "holder", timeoutSeconds: 1 })),
+    ).toMatchObject({ status: "error", refusal: { code: "CLOISTER_ASK_ABORTED" } });
+    expect(await gateway.doors.waitRun(long.json.runId, 0)).toMatchObject({ status: "timeout" });
+  });
+
+  test("is how long the request waits, when it waits: the turn goes on", async () => {
+    const open1 = await open([]);
+    const body = { message: "hold", agentId: "holder", timeoutSeconds: 1, waitForCompletion: true };
+    const answer = await open1.post("agent", body);
+    expect(answer).toMatchObject({ status: 202, json: { status: "timeout" } });
+    expect(await open1.gateway.doors.waitRun(answer.json.runId, 200)).toMatchObject({ status: "timeout" });
+  });
+
+  test.each([0, -1, 86_401, "60"])("timeoutSeconds %j of a mapping is refused with its bounds", (timeoutSeconds) => {
+    const parsed = configSchema.safeParse({ hooks: { mappings: [{ match: { path: "a" }, timeoutSeconds }] } });
+    expect(JSON.stringify(parsed.error?.issues)).toContain("timeoutSeconds");
   });
 });
 

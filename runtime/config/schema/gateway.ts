@@ -251,7 +251,14 @@ const mapping = z.strictObject({
   to: key("To whom, as `direct:ana` or `group:1203`; an id alone is a person's.", filledText().max(1_024).optional()),
   model: key("Model of the turn, as `/model` takes it.", filledText().max(limits.modelNameCharsMax).optional()),
   thinking: key("How much the model thinks: `off`, `low`, `medium`, `high`.", filledText().max(32).optional()),
-  timeoutSeconds: later("own bounds of hooks", "Longest turn.", z.number().positive().optional()),
+  timeoutSeconds: key(
+    `Longest turn; it is ended then. At most ${limits.hookTurnMsMax / 1_000}. Default: none.`,
+    z
+      .number()
+      .positive()
+      .max(limits.hookTurnMsMax / 1_000)
+      .optional(),
+  ),
   transform: later("code in hook mappings", "Code that changes the payload.", anyMap().optional()),
 });
 

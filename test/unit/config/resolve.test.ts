@@ -527,6 +527,15 @@ describe("the gateway", () => {
     });
   });
 
+  it("gives the turn of a mapping the time that it says", async () => {
+    const mappings = [{ match: { path: "a" }, timeoutSeconds: 0.5 }, { match: { path: "b" } }];
+    const { resolved } = await loadText({ hooks: { enabled: true, token: "t", mappings } });
+    expect(resolved.hooks.mappings).toEqual([
+      { path: "a", action: "agent", turnMsMax: 500 },
+      { path: "b", action: "agent" },
+    ]);
+  });
+
   it.each([
     [
       ["main", "Raul"],

@@ -8,6 +8,7 @@ import { compileRoutes } from "../../../runtime/routing/index.ts";
 import type { EnvelopeOutcome } from "../../../runtime/store/port.ts";
 import { makeIngress } from "../../../runtime/supervisor/ingress.ts";
 import { makeRuns } from "../../../runtime/supervisor/runs.ts";
+import { makeWakePace } from "../../../runtime/supervisor/wake-pace.ts";
 import { makeConfig } from "../../support/gateway.ts";
 
 function open(
@@ -50,6 +51,7 @@ function open(
     newUuid: () => "00000000-0000-4000-8000-000000000000",
     bring: async () => "",
     models: () => ({ agents: {}, catalogue: [] }),
+    wakePace: makeWakePace(),
     carriesAnswers: (channel, accountId) => channel === "webhook" && accountId === "biz",
   });
   return { ingress, admitted, runs, refused };

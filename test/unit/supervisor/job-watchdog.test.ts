@@ -55,6 +55,18 @@ describe("a run of a job", () => {
     expect(stopped).toEqual([]);
   });
 
+  test("of a hook has the time that its message says", () => {
+    const { dog, stopped } = open(1_000);
+    dog.began({ ...headerOf("j-1"), from: { type: "hook", name: "github" }, turnMsMax: 5_000 });
+    dog.began({ ...headerOf("j-1", "e2"), from: { type: "hook", name: "github" } });
+    vi.advanceTimersByTime(4_999);
+    expect(stopped).toEqual([]);
+    vi.advanceTimersByTime(1);
+    expect(stopped).toEqual([{ type: "session", sessionKey: "agent:main:main", runId: "e1" }]);
+    vi.advanceTimersByTime(2 * limits.jobRunMsMax);
+    expect(stopped).toHaveLength(1);
+  });
+
   test("is not the turn of an agent's own timer, or of a person's message", () => {
     const { dog, stopped } = open();
     dog.began(headerOf("t-1"));

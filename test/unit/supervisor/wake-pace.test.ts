@@ -21,6 +21,17 @@ test("of more than five in a minute the rest is refused until the first of them 
   expect(pace.place("kim", 60_500)).toEqual({ retryAfterMs: 500 });
 });
 
+test("what is told at once counts with them, waits for none of them, and counts no more when it is taken back", () => {
+  const pace = makeWakePace();
+  pace.place("kim", 0);
+  const taken = [1, 2, 3, 4].map((atMs) => pace.take("kim", atMs));
+  expect(pace.take("kim", 5)).toEqual({ retryAfterMs: 59_995 });
+  expect(pace.place("kim", 5)).toEqual({ retryAfterMs: 59_995 });
+  expect(pace.take("raul", 5)).toEqual({ takeBack: expect.any(Function) });
+  for (const one of taken) if ("takeBack" in one) one.takeBack();
+  expect(pace.place("kim", 6)).toEqual({ atMs: 30_000 });
+});
+
 test("no more than five wait: who goes on and on is refused until one of them is told", () => {
   const pace = makeWakePace();
   const waits: number[] = [];
