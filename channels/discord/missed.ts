@@ -84,8 +84,7 @@ export function makeMissed({ rest, book, host, handOn, signal }: MissedDeps): Mi
     after: string | undefined,
   ): Promise<readonly GatewayMessageCreateDispatchData[]> {
     if (after === undefined) return [];
-    const oldest = idAt(host.nowMs() - limits.discordMissedAgeMs);
-    const found = await persist(place, () => findMissed(place.id, isLater(oldest, after) ? oldest : after));
+    const found = await persist(place, () => findMissed(place.id, after));
     const told: GatewayMessageCreateDispatchData[] = [];
     for (const message of found ?? [])
       told.push(...((await persist(place, async () => [await asTold(message, place)])) ?? []));
@@ -212,6 +211,3 @@ export function makeMissed({ rest, book, host, handOn, signal }: MissedDeps): Mi
     of: (channelId) => fetching.get(channelId),
   };
 }
-
-/** Of a message that would have been written then. Discord's ids begin with the milliseconds since its own epoch. */
-export const idAt = (atMs: number): string => String(BigInt(Math.max(0, Math.floor(atMs) - 1_420_070_400_000)) << 22n);

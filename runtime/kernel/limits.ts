@@ -508,6 +508,11 @@ export const limits = {
   channelRefusalToldMax: 1_000,
   /** How long a message is tried again whose agent has no room, before its sender is told so: longer than a busy minute helps nobody who waits. */
   channelIntakeMs: 60_000,
+  /**
+   * How old a message may be that a platform tells of: what somebody wrote longer ago, before a long stop, is a dead letter instead of a turn, and its
+   * sender is told. As long as Telegram keeps what it could not hand over.
+   */
+  channelMessageAgeMs: 86_400_000,
   /** Texts that wait to be sent through one channel; a further one is a dead letter, which can be replayed. */
   channelOutboxMax: 10_000,
   /** Attempts that the platform answered, and the pauses between them. Source: behaviour §5.5. */
@@ -619,11 +624,10 @@ export const limits = {
   discordDirectChatsMax: 10_000,
   /**
    * Discord: channels whose last heard message is kept, the last heard ones; messages of one that are fetched when they were missed (Discord's bound
-   * of one request), how old they may be (as on the other channels), and how long what fails is tried again: what comes now waits for it.
+   * of one request), and how long what fails is tried again: what comes now waits for it.
    */
   discordHeardMax: 200,
   discordMissedMax: 100,
-  discordMissedAgeMs: 86_400_000,
   discordMissedMs: 60_000,
   /** How long an account that ends waits for messages that are on their way to the store. */
   discordCloseMs: 2_000,

@@ -469,5 +469,5 @@ function judge(method: string, given: Call["params"]): string | undefined {
 export function makeMessage(changes: Partial<Message> & { readonly text?: string } = {}): Message {
   const from = { id: 42, is_bot: false, first_name: "Ana", last_name: "Lee" };
   const chat = { id: 42, type: "private", first_name: "Ana" } as const;
-  return { message_id: 1, date: 1_700_000_000, from, chat, text: "hello", ...changes };
+  return { message_id: 1, date: Math.floor(Date.now() / 1_000), from, chat, text: "hello", ...changes };
 }

@@ -4,8 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import type { ChatMoment, ChatStep, WatchChats } from "./chat-steps.ts";
 import { type Fault, makeMessage, openBotApi, type Step } from "./bot-api.ts";
-import { idAt } from "../../channels/discord/missed.ts";
-import { directChatOf, makeDiscordMessage, openDiscordApi } from "./discord-api.ts";
+import { directChatOf, idAt, makeDiscordMessage, openDiscordApi } from "./discord-api.ts";
 import { openIrcGate } from "./irc-gate.ts";
 import { openIrcd } from "./ircd.ts";
 import { appToken, botToken, makeSaid, openSlackApi } from "./slack-api.ts";
@@ -27,7 +26,8 @@ export interface Chats {
   personAt(place: string): number;
   /** As the end of the key of the person's session. */
   peerOf(person: number): string;
-  say(person: number, text: string): void;
+  /** `agoMs`: as written so long ago, where the platform tells when. */
+  say(person: number, text: string, agoMs?: number): void;
   /** Messages that the platform would offer again. */
   unconfirmed(): number;
   /** Whether somebody would hear what is said now. */
@@ -73,11 +73,12 @@ const openTelegram =
       keeps: true,
       personAt: (place) => Number(place) - 1_000,
       peerOf: (person) => String(1_000 + person),
-      say(person, text) {
+      say(person, text, agoMs = 0) {
         const about = { id: 1_000 + person, first_name: "Ana" };
         messages += 1;
         const message = makeMessage({
           message_id: messages,
+          date: Math.floor((Date.now() - agoMs) / 1_000),
           from: { ...about, is_bot: false },
           chat: { ...about, type: "private" },
           text,
@@ -116,8 +117,8 @@ const openDiscord: OpenChats = async (people, watch) => {
   const idOf = (person: number): string => String(first + BigInt(person));
   for (let person = 0; person < people; person++) api.addChannel({ id: directChatOf(idOf(person)), type: 1 });
   let lastId = 0n;
-  const nextId = (): string => {
-    const now = BigInt(idAt(Date.now()));
+  const nextId = (atMs: number): string => {
+    const now = BigInt(idAt(atMs));
     lastId = now > lastId ? now : lastId + 1n;
     return String(lastId);
   };
@@ -129,9 +130,11 @@ const openDiscord: OpenChats = async (people, watch) => {
     keeps: true,
     personAt: (place) => Number(BigInt(place) - first),
     peerOf: idOf,
-    say(person, content) {
+    say(person, content, agoMs = 0) {
+      const atMs = Date.now() - agoMs;
       const author = { id: idOf(person), username: "ana", global_name: "Ana", discriminator: "0", avatar: null };
-      const said = { id: nextId(), channel_id: directChatOf(author.id), author, content };
+      const timestamp = new Date(atMs).toISOString();
+      const said = { id: nextId(atMs), channel_id: directChatOf(author.id), author, content, timestamp };
       api.gateway.dispatch(token, "MESSAGE_CREATE", makeDiscordMessage(said));
     },
     unconfirmed: () => 0,
@@ -162,7 +165,7 @@ const openSlack =
       keeps: true,
       personAt: (place) => Number(place.slice("D10".length)),
       peerOf: (person) => `u10${person}`,
-      say: (person, text) => api.say(makeSaid({ user: `U10${person}`, channel: `D10${person}`, text })),
+      say: (person, text, agoMs) => api.say(makeSaid({ user: `U10${person}`, channel: `D10${person}`, text }, agoMs)),
       unconfirmed: () => api.unconfirmed(),
       isOnline: () => true,
       connections: () => api.connections(),

@@ -437,13 +437,16 @@ export const ana = {
   avatar: null,
 };
 
+/** Of a message that would have been written then. Discord's ids begin with the milliseconds since its own epoch. */
+export const idAt = (atMs: number): string => String(BigInt(Math.max(0, Math.floor(atMs) - 1_420_070_400_000)) << 22n);
+
 /** Somebody's message, as Discord tells it. */
 export const makeDiscordMessage = (changes: object = {}): object => ({
   id: "1200000000000000001",
   channel_id: directChatOf(ana.id),
   author: ana,
   content: "hello",
-  timestamp: "2023-11-14T22:13:20.000000+00:00",
+  timestamp: new Date().toISOString(),
   edited_timestamp: null,
   tts: false,
   mention_everyone: false,

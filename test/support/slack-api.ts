@@ -362,7 +362,7 @@ export const callback = (event: object): object => ({
   api_app_id: "A1",
   type: "event_callback",
   event_id: `Ev${(eventCount += 1)}`,
-  event_time: 1_700_000_000,
+  event_time: Math.floor(Date.now() / 1_000),
   is_ext_shared_channel: false,
   event,
 });
@@ -394,9 +394,9 @@ function placeOf({ event, channel_id: command, container }: Placed): string {
 let messageCount = 0;
 
 /** Somebody's message, as Slack tells it. */
-export function makeSaid(changes: object = {}): { readonly ts: string } & Record<string, unknown> {
+export function makeSaid(changes: object = {}, agoMs = 0): { readonly ts: string } & Record<string, unknown> {
   messageCount += 1;
-  const ts = `1700000001.${String(messageCount).padStart(6, "0")}`;
+  const ts = `${Math.floor((Date.now() - agoMs) / 1_000)}.${String(messageCount).padStart(6, "0")}`;
   return {
     type: "message",
     user: "U42",

@@ -1,7 +1,7 @@
 /**
  * Messages of platforms on their way in. The platform is told that one arrived when this resolves: when it is stored, or when it was decided
  * that nobody is to have it. One that an agent has no room for is tried again for a while, then it is a dead letter, and its sender is told; so
- * is one that always fails, since whatever the platform has behind it would wait for it for ever.
+ * is one that always fails, since whatever the platform has behind it would wait for it for ever, and one that was written long before it came.
  */
 import type { InboundEvent, Received } from "../../../channels/port.ts";
 import { makeRecent } from "../../../channels/recent.ts";
@@ -36,7 +36,7 @@ export interface IntakeDeps {
  */
 export function makeIntake(deps: IntakeDeps): Pick<KernelForChannel, "receive" | "refused"> {
   const { inbound, onAccepted, giveUp, isMeant, tellSender, clock, log, ending } = deps;
-  /** When people of a channel without room were told so: who writes on and on would be answered as often. */
+  /** When people were told of messages that nobody had judged: who writes on and on would be answered as often. */
   const toldAtMs = makeRecent<number>(limits.channelRefusalToldMax);
   const keep = async (event: InboundEvent, fate: Fate, refusal: Refusal): Promise<void> => {
     const { channel, accountId, peer } = event;
@@ -52,25 +52,54 @@ export function makeIntake(deps: IntakeDeps): Pick<KernelForChannel, "receive" |
   const tell = (event: InboundEvent, { code }: Refusal): void =>
     tellSender(event, `Your message was not taken (${code}). Please send it again later.`);
 
-  async function refused(event: InboundEvent, refusal: Refusal): Promise<void> {
+  /** Nobody has judged it yet: a stranger gets no answer, and what people of a room say to one another is no mail of an agent. */
+  async function leaveOut(
+    event: InboundEvent,
+    fate: Fate,
+    refusal: Refusal,
+    { why, tellNow }: { readonly why: string; readonly tellNow: () => void },
+  ): Promise<Received> {
     const { channel, accountId, peer } = event;
-    // Nobody has judged it yet: a stranger gets no answer, and what people of a room say to one another is no mail of an agent.
     if (!(await isMeant(event))) {
       log.info(
         { channel, account: accountId, peer: `${peer.kind}:${peer.id}` },
-        "a message for no agent was left out, for which its channel had no room",
+        `a message for no agent was left out, ${why}`,
       );
-      return;
+      return "dropped";
     }
-    await keep(event, "refused", refusal);
+    await keep(event, fate, refusal);
     const place = JSON.stringify([channel, accountId, peer.kind, peer.id]);
-    if (clock.nowMs() - (toldAtMs.get(place) ?? Number.NEGATIVE_INFINITY) < limits.channelRefusalToldMs) return;
+    if (clock.nowMs() - (toldAtMs.get(place) ?? Number.NEGATIVE_INFINITY) < limits.channelRefusalToldMs) return "taken";
     toldAtMs.set(place, clock.nowMs());
-    tell(event, refusal);
+    tellNow();
+    return "taken";
+  }
+
+  async function refused(event: InboundEvent, refusal: Refusal): Promise<void> {
+    const why = "for which its channel had no room";
+    await leaveOut(event, "refused", refusal, { why, tellNow: () => tell(event, refusal) });
+  }
+
+  function leaveOld(event: InboundEvent, ageMs: number): Promise<Received> {
+    const hours = Math.floor(ageMs / 3_600_000);
+    const refusal = {
+      code: "CLOISTER_MAILBOX_EXPIRED",
+      message: `it was written ${hours} h before it came, and ${limits.channelMessageAgeMs / 3_600_000} h are the most`,
+    } as const;
+    return leaveOut(event, "expired", refusal, {
+      why: `which was written ${hours} h before it came`,
+      tellNow: () =>
+        tellSender(
+          event,
+          `What you wrote ${hours} hours ago comes only now and was not taken (${refusal.code}). Please send it again if it still matters.`,
+        ),
+    });
   }
 
   async function receive(event: InboundEvent): Promise<Received> {
     const sinceMs = clock.nowMs();
+    const ageMs = sinceMs - event.tsMs;
+    if (ageMs > limits.channelMessageAgeMs) return leaveOld(event, ageMs);
     let faults = 0;
     for (let pauseMs: number = limits.channelAttemptBackoffMs; ; pauseMs = Math.min(pauseMs * 2, 5_000)) {
       const result = await inbound(event).catch(asFault);

@@ -4,11 +4,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, test } from "vitest";
 import { channel as module } from "../../../channels/discord/index.ts";
-import { idAt } from "../../../channels/discord/missed.ts";
 import type { InboundEvent } from "../../../channels/port.ts";
 import { failure } from "../../../runtime/kernel/errors.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
-import { ana, directChatOf, makeDiscordMessage, openDiscordApi } from "../../support/discord-api.ts";
+import { ana, directChatOf, idAt, makeDiscordMessage, openDiscordApi } from "../../support/discord-api.ts";
 import { eventually } from "../../support/eventually.ts";
 import { openChannel, type Platform } from "./suite.ts";
 
@@ -34,8 +33,10 @@ async function openScene() {
   const say = (content: string, place = chat, agoMs = 0): string => {
     count += 1;
     const id = String(BigInt(idAt(Date.now() - agoMs)) + BigInt(count));
+    const timestamp = new Date(Date.now() - agoMs).toISOString();
     const inGuild = place === chat ? {} : { guild_id: guild, member: { roles: ["7"], nick: "Annie" } };
-    api.gateway.dispatch(token, "MESSAGE_CREATE", makeDiscordMessage({ id, channel_id: place, content, ...inGuild }));
+    const said = makeDiscordMessage({ id, channel_id: place, content, timestamp, ...inGuild });
+    api.gateway.dispatch(token, "MESSAGE_CREATE", said);
     return id;
   };
   const platform = { close: () => api.close() } as Platform;
@@ -51,9 +52,13 @@ async function openScene() {
 }
 
 /** So that the account hears of its channels, and has a place to go on from. */
-async function hearAll({ say, live, api }: Awaited<ReturnType<typeof openScene>>, places: readonly string[]) {
+async function hearAll(
+  { say, live, api }: Awaited<ReturnType<typeof openScene>>,
+  places: readonly string[],
+  agoMs = 0,
+): Promise<void> {
   const { channel, received } = await live(undefined, other);
-  for (const place of places) say(`first ${place}`, place);
+  for (const place of places) say(`first ${place}`, place, agoMs);
   await eventually(() => expect(received).toHaveLength(places.filter((place) => place !== other).length));
   await channel.close();
   api.gateway.forget(token);
@@ -112,11 +117,10 @@ test("in channels that nobody is heard in nothing is fetched; a thread that bega
   expect(api.violations).toEqual([]);
 });
 
-test("what is older than a day is left out, and of more than one request gives the newest are heard, and that is told", async () => {
+test("of more than one request gives the newest are heard, and that is told", async () => {
   const scene = await openScene();
   const { say, live } = scene;
   await hearAll(scene, [chat]);
-  say("old", chat, limits.discordMissedAgeMs + 60_000);
   for (let n = 0; n < limits.discordMissedMax + 5; n++) say(String(n));
   const { received, logged } = await live();
   await eventually(() => expect(received).toHaveLength(limits.discordMissedMax));
@@ -126,15 +130,15 @@ test("what is older than a day is left out, and of more than one request gives t
   expect(logged.join()).toContain("the oldest is left out");
 });
 
-test("what is old alone is never heard", async () => {
+test("what is old is told with its date, and judged as on every channel", async () => {
   const scene = await openScene();
-  const { api, say, live, fetched } = scene;
-  await hearAll(scene, [chat]);
-  say("old", chat, limits.discordMissedAgeMs + 60_000);
-  const { received } = await live();
-  await eventually(() => expect(fetched()).toHaveLength(1));
+  const { api, say, live } = scene;
+  await hearAll(scene, [chat], 3 * limits.channelMessageAgeMs);
+  say("old", chat, 2 * limits.channelMessageAgeMs);
   say("now");
-  await eventually(() => expect(received.map(({ text }) => text)).toEqual(["now"]));
+  const { received } = await live();
+  await eventually(() => expect(received.map(({ text }) => text)).toEqual(["old", "now"]));
+  expect(Date.now() - (received[0]?.tsMs ?? 0)).toBeGreaterThanOrEqual(2 * limits.channelMessageAgeMs);
   expect(api.violations).toEqual([]);
 });
 

@@ -178,3 +178,29 @@ test("what no agent may have is no dead letter when its channel has no room, and
   await refuse({ ...event, channel: "irc", text: "for an agent" }, busy);
   expect([letters.length, told.length]).toEqual([1, 1]);
 });
+
+test("what was written more than a day before it came is a dead letter and no turn, and its sender hears so once a minute", async () => {
+  const { receive, clock, told, letters, asked } = openIntake([accepted]);
+  const day = limits.channelMessageAgeMs;
+  await clock.advance(3 * day);
+  const writtenAgo = (ms: number, changes: object = {}): InboundEvent => ({
+    ...event,
+    tsMs: clock.nowMs() - ms,
+    ...changes,
+  });
+  for (const text of ["one", "two"]) expect(await receive(writtenAgo(2 * day, { text }))).toBe("taken");
+  const reason = "CLOISTER_MAILBOX_EXPIRED: it was written 48 h before it came, and 24 h are the most";
+  expect(letters).toEqual(["one", "two"].map((text) => `${text} expired: ${reason}`));
+  expect(told).toEqual([expect.stringMatching(/^What you wrote 48 hours ago .*send it again if it still matters/)]);
+  expect(asked).toEqual([]);
+  for (const ms of [day, 0, -day]) expect(await receive(writtenAgo(ms))).toBe("taken");
+  expect([asked.length, letters.length]).toEqual([3, 2]);
+});
+
+test("what is old and for no agent is neither kept nor answered", async () => {
+  const { receive, clock, told, letters, lines, asked } = openIntake([accepted]);
+  await clock.advance(2 * limits.channelMessageAgeMs);
+  expect(await receive({ ...event, text: "for nobody" })).toBe("dropped");
+  expect([letters, told, asked]).toEqual([[], [], []]);
+  expect(lines.map(({ message }) => message)).toEqual([expect.stringMatching(/left out, which was written 48 h/)]);
+});
