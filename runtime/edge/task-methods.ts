@@ -16,7 +16,7 @@ export const taskMethods = {
     }),
   },
   "tasks.get": { scope: "operator.read", params: z.object({ id }) },
-  /** Its session is told, as of every end; `reason` with it. `cancelled: false`: it has ended meanwhile, or who has it done was told to end it, and it is `stillRunning`. */
+  /** Its session is told, as of every end; `reason` with it. `cancelled: false`: it has ended meanwhile, or it is `stillRunning`: who has it done was told to end it, or could not be, and `why` and `remedy` say so. */
   "tasks.cancel": {
     scope: "operator.admin",
     params: z.object({ id, reason: z.string().trim().min(1).max(limits.previewCharsMax).exactOptional() }),

@@ -1204,6 +1204,9 @@ export const limits = {
   mcpTaskPollMsMax: 60_000,
   /** How long such a question is waited for: an answer that was lost with its stream is noticed by nothing else. */
   mcpTaskStateMs: 10_000,
+  /** How long the name of a task that nobody waits for any more is waited for: by that alone it can be cancelled. And how often its server is asked to. */
+  mcpTaskNamedMs: 600_000,
+  mcpTaskCancelsMax: 10,
   /** How long such a task may take, and characters of the name that its server gives it. */
   mcpTaskMsMax: 86_400_000,
   mcpTaskIdCharsMax: 512,

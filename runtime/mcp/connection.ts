@@ -33,7 +33,10 @@ export interface Connection {
   tools(): Promise<readonly Tool[]>;
   /** Rejects with `CallFailure`. */
   call(tool: string, args: Arguments, signal: AbortSignal): Promise<CallToolResult>;
-  /** The same as a task, which the server carries out after it has answered. A result: it did it at once. Rejects likewise, as those below do. */
+  /**
+   * The same as a task, which the server carries out after it has answered. A result: it did it at once. Rejects likewise, as those below do. It takes no
+   * signal, and waits longer than a call: a server that is told to let go of it may have begun, and says no name then by which it could be cancelled.
+   */
   startTask(tool: string, args: Arguments, ttlMs: number): Promise<Started>;
   task(taskId: string): Promise<Task>;
   /** When the task has ended, which it waits for; `late` after this time, and the task goes on. */
@@ -72,7 +75,15 @@ export type Connect = (options: ConnectOptions) => Promise<Connection>;
 export interface CallFailure extends Error {
   readonly kind: "refused" | "late" | "lost";
   readonly isUnsent: boolean;
+  /** Of what was refused. */
+  readonly because?: Refused;
 }
+
+/**
+ * `method`: the server does not know what it was asked for. `params`: what was named is not there, or not well formed (of a task: it knows none of this name).
+ * `fault`: it failed itself, or says something else.
+ */
+export type Refused = "method" | "params" | "fault";
 
 /** Rejects with the reason, for operators. */
 export const connect: Connect = async ({ server, folder, environment, signal: ending, ...hooks }) => {
@@ -163,7 +174,9 @@ export const connect: Connect = async ({ server, folder, environment, signal: en
     call: (name, args, signal) => ask("tools/call", { name, arguments: { ...args } }, CallToolResultSchema, { signal }),
     async startTask(name, args, ttl) {
       const params = { name, arguments: { ...args }, task: { ttl } };
-      const answer = await ask("tools/call", params, startedSchema);
+      const answer = await ask("tools/call", params, startedSchema, {
+        timeout: Math.max(server.requestMs, limits.mcpTaskNamedMs),
+      });
       const { data: started } = CreateTaskResultSchema.safeParse(answer);
       return started === undefined ? { result: CallToolResultSchema.parse(answer) } : { task: started.task };
     },
@@ -218,10 +231,20 @@ function failureOf(error: unknown, clean: (text: string) => string, isClosed: bo
   const make = (kind: CallFailure["kind"], isUnsent = false): CallFailure =>
     Object.assign(new Error(message, { cause: error }), { kind, isUnsent });
   // Servers answer with the codes that the client has for itself, too: they say nothing by themselves.
-  if (error instanceof McpError) return make(isClosed ? "lost" : isLate(error) ? "late" : "refused");
+  if (error instanceof McpError) {
+    if (isClosed || isLate(error)) return make(isClosed ? "lost" : "late");
+    return Object.assign(make("refused"), { because: refusedBy[error.code] ?? "fault" });
+  }
   // The session is gone, since the server was started again: it has not looked at the call.
   return make("lost", error instanceof StreamableHTTPError && error.code === 404);
 }
+
+/** By the code of JSON-RPC, and that of the protocol for a resource that is not there. */
+const refusedBy: Readonly<Record<number, Refused>> = {
+  [ErrorCode.MethodNotFound]: "method",
+  [ErrorCode.InvalidParams]: "params",
+  [-32_002]: "params",
+};
 
 const requestTimeout: number = ErrorCode.RequestTimeout;
 

@@ -60,7 +60,7 @@ export function makeMcpHost(deps: McpHostDeps): McpForKernel {
     return resultOf(answer, await keepPictures(workspace, answer, deps.clock.nowMs()));
   };
 
-  const failed = ({ server, tool }: McpCall, { kind, message }: CallFailure, held: Held): object => {
+  const failed = ({ server, tool }: McpCall, { kind, because, message }: CallFailure, held: Held): object => {
     const unknown = "whether it took effect is not known";
     if (kind === "late") {
       const ms = pool.waitMs(server);
@@ -75,11 +75,15 @@ export function makeMcpHost(deps: McpHostDeps): McpForKernel {
         operatorHint: "cloister mcp list tells why",
       };
     held.worked();
-    return {
-      status: "error",
-      code: "invalid",
-      error: `${server} refused the call of ${tool}: ${message.slice(0, refusalCharsMax)}`,
-    };
+    const said = message.slice(0, refusalCharsMax);
+    if (because === "fault")
+      return {
+        status: "error",
+        code: "tool_error",
+        error: `${server} answered the call of ${tool} with an error, and ${unknown}: ${said}`,
+      };
+    const what = because === "method" ? "cannot carry out" : "refused the call of";
+    return { status: "error", code: "invalid", error: `${server} ${what} ${tool}: ${said}` };
   };
 
   return {

@@ -8,6 +8,7 @@
  *                                          └── wanted after `retryAtMs` ──► connecting
  */
 import path from "node:path";
+import { unlessAborted } from "../../channels/aborted.ts";
 import { makeSecretReader } from "../broker/secret-refs.ts";
 import { limits } from "../kernel/limits.ts";
 import type { ToolSpec } from "../thread/actor-port.ts";
@@ -377,6 +378,14 @@ function folderOf({ name, at }: McpServer, { agentId, workspace }: McpAgent, sta
   const own = path.join(stateDir, "mcp", name, agentId);
   if (at.type === "http") return own;
   return at.cwd === workspaceCwd ? workspace : (at.cwd ?? own);
+}
+
+/** Ends early when the signal aborts. */
+export async function pause(clock: PoolClock, ms: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const takeBack = clock.after(ms, resolve);
+  await unlessAborted(promise, signal);
+  takeBack();
 }
 
 const keyOf = (agentId: string, server: string): string => `${agentId} ${server}`;

@@ -99,6 +99,11 @@ export interface McpTaskEnd {
   readonly text: string;
 }
 
+/** Whether the server has said that it ended a task; `why` it has not is for operators. */
+export type McpCancelled =
+  | { readonly isEnded: true }
+  | { readonly isEnded: false; readonly why: string; readonly remedy: string };
+
 /** For operators. */
 export interface McpConnectionView {
   readonly agentId: string;
@@ -124,8 +129,8 @@ export interface McpForKernel {
   follow(task: McpTask): Promise<void>;
   /** Its end is wanted no more; the server is not told. */
   unfollow(id: string): Promise<void>;
-  /** Tells the server to end it: `ended` is not told then. False: the server has not said that it has. */
-  cancelTask(task: McpTask): Promise<boolean>;
+  /** Tells the server to end it: `ended` is not told then, if it has. */
+  cancelTask(task: McpTask): Promise<McpCancelled>;
   /** The result is wanted no more. */
   cancel(id: number): Promise<void>;
   configure(settings: McpSettings): Promise<void>;

@@ -10,10 +10,11 @@
 import type { CallToolResult, Task } from "@modelcontextprotocol/sdk/types.js";
 import { unlessAborted } from "../../channels/aborted.ts";
 import { limits } from "../kernel/limits.ts";
-import type { CallFailure, Connection } from "./connection.ts";
+import { makeAbandon } from "./abandon.ts";
+import type { CallFailure, Connection, Refused, Started } from "./connection.ts";
 import { keepPictures } from "./pictures.ts";
-import { type Held, isUnavailable, type Pool, type PoolClock } from "./pool.ts";
-import type { KernelForMcp, McpAgent, McpCall, McpForKernel, McpGoesOn, McpTask } from "./port.ts";
+import { type Held, isUnavailable, pause, type Pool, type PoolClock } from "./pool.ts";
+import type { KernelForMcp, McpAgent, McpCall, McpCancelled, McpForKernel, McpGoesOn, McpTask } from "./port.ts";
 import { resultOf } from "./results.ts";
 
 export interface TasksDeps {
@@ -37,6 +38,7 @@ interface End {
 
 export function makeTasks({ pool, clock, remote }: TasksDeps): Tasks {
   const followed = new Map<string, AbortController>();
+  const abandon = makeAbandon({ pool, clock, remote });
 
   const drop = (id: string): void => {
     followed.get(id)?.abort();
@@ -70,29 +72,40 @@ export function makeTasks({ pool, clock, remote }: TasksDeps): Tasks {
       return await read(of, await connection.taskResult(taskId, limits.mcpRequestMs, signal));
     } catch (error) {
       const { kind, message } = error as CallFailure;
-      if (kind !== "refused") throw error;
+      if (kind !== "refused" || status !== "failed") throw error;
       return failed("tool_error", `it failed${said || `: ${message.slice(0, saidCharsMax)}`}`);
     }
   };
 
   const run: Tasks["run"] = async (asked, args, held, signal) => {
-    const { connection } = held;
-    // Not let go when the turn is over meanwhile: nobody would know the name by which it can be cancelled.
-    const started = await connection.startTask(asked.tool, args, limits.mcpTaskMsMax);
+    signal.throwIfAborted();
+    const starting = held.connection.startTask(asked.tool, args, limits.mcpTaskMsMax);
+    const started = await inTime(asked, starting, signal);
     if ("result" in started) return (await read(asked, started.result)).result;
     const { task } = started;
     const { taskId } = task;
-    if (taskId.length > limits.mcpTaskIdCharsMax)
-      throw Object.assign(new Error(`the name of its task has ${taskId.length} characters`), {
-        kind: "refused",
-        isUnsent: false,
-      } satisfies Partial<CallFailure>);
+    if (taskId.length > limits.mcpTaskIdCharsMax) {
+      void abandon.cancel(asked, taskId);
+      throw failure("refused", `the name of its task has ${taskId.length} characters`, "fault");
+    }
     try {
       return await waitFor(asked, task, held, signal);
     } catch (error) {
       // The server has it: nothing begins it once more.
       throw Object.assign(error as CallFailure, { isUnsent: false });
     }
+  };
+
+  /** Nobody waits for it any more when the turn is over or its time is: then its name is waited for, and it is cancelled by that. */
+  const inTime = async (asked: McpCall, starting: Promise<Started>, signal: AbortSignal): Promise<Started> => {
+    const waitMs = pool.waitMs(asked.server);
+    const late = new AbortController();
+    const takeBack = clock.after(waitMs, () => late.abort());
+    const started = await unlessAborted(starting, AbortSignal.any([signal, late.signal])).finally(takeBack);
+    if (started !== undefined) return started;
+    void abandon.cancelWhenNamed(asked, starting);
+    signal.throwIfAborted();
+    throw failure("late", `it did not say within ${waitMs} ms that it began`);
   };
 
   const waitFor = async (asked: McpCall, task: Task, held: Held, signal: AbortSignal): Promise<object> => {
@@ -102,14 +115,13 @@ export function makeTasks({ pool, clock, remote }: TasksDeps): Tasks {
     try {
       return (await read(asked, await connection.taskResult(taskId, waitMs, signal))).result;
     } catch (error) {
-      const { kind } = error as CallFailure;
-      if (!signal.aborted && kind === "refused") {
+      if (!signal.aborted && (error as CallFailure).kind === "refused") {
         // It has ended in another way than with a result. If that cannot be had now, it goes on like any other.
         const seen = await lookAgain({ ...asked, remoteId: taskId }, held, signal).catch(() => undefined);
         if (seen !== undefined && "end" in seen) return seen.end.result;
       }
       if (!signal.aborted && asked.canBeTold) return goesOn(task, clock.nowMs());
-      if (signal.aborted || kind !== "lost") await connection.cancelTask(taskId).catch(() => undefined);
+      void abandon.cancel(asked, taskId);
       throw error;
     }
   };
@@ -119,28 +131,32 @@ export function makeTasks({ pool, clock, remote }: TasksDeps): Tasks {
     task: McpAgent & Pick<McpTask, "remoteId">,
     held: Held,
     signal: AbortSignal,
-  ): Promise<{ readonly end: End } | { readonly waitMs: number }> => {
+  ): Promise<{ readonly end: End } | { readonly waitMs: number; readonly fault?: string }> => {
     try {
       const state = await held.connection.task(task.remoteId);
       held.worked();
       const end = await look(held.connection, task, state, signal);
       return end === undefined ? { waitMs: pollMsOf(state) } : { end };
     } catch (error) {
-      const { kind, message } = error as CallFailure;
+      const { kind, message, because = "fault" } = error as CallFailure;
       if (kind === "late") return { waitMs: limits.mcpTaskPollMs };
-      if (kind === "refused")
-        return {
-          end: failed(
-            "outcome_unknown",
-            `its server does not know it any more, and whether it took effect is not known: ${message.slice(0, saidCharsMax)}`,
-          ),
-        };
-      throw error;
+      if (kind !== "refused") throw error;
+      const said = message.slice(0, saidCharsMax);
+      // What it knows of the task is not said by a failure of its own, which may pass.
+      if (because === "fault") return { waitMs: limits.mcpTaskPollMsMax, fault: said };
+      const why = because === "method" ? "carries out no tasks any more" : "does not know it any more";
+      return {
+        end: failed("outcome_unknown", `its server ${why}, and whether it took effect is not known: ${said}`),
+      };
     }
   };
 
+  const warn = ({ agentId: agent, server }: McpTask, what: string, reason: string): void =>
+    void remote.log("warn", what, { agent, server, reason }).catch(() => undefined);
+
   async function followOne(task: McpTask, signal: AbortSignal): Promise<End | undefined> {
     let held: Held | undefined;
+    let hasFailed = false;
     try {
       while (!signal.aborted && clock.nowMs() < task.untilMs) {
         let waitMs: number;
@@ -149,6 +165,10 @@ export function makeTasks({ pool, clock, remote }: TasksDeps): Tasks {
           const seen = await lookAgain(task, held, signal);
           if ("end" in seen) return seen.end;
           ({ waitMs } = seen);
+          if (seen.fault !== undefined && !hasFailed) {
+            hasFailed = true;
+            warn(task, "an MCP server fails when it is asked after a task; it is asked again", seen.fault);
+          }
         } catch (error) {
           waitMs = limits.mcpRetryMs;
           if (isUnavailable(error)) waitMs = Math.max(error.retryAfterMs ?? limits.mcpTaskPollMsMax, waitMs);
@@ -176,13 +196,7 @@ export function makeTasks({ pool, clock, remote }: TasksDeps): Tasks {
           await remote.ended({ id: task.id, isDone: end.isDone, text: textOf(end.result) });
         })
         .catch((error: unknown) =>
-          remote
-            .log("warn", "the end of a task of an MCP server could not be told", {
-              agent: task.agentId,
-              server: task.server,
-              reason: (error as Error).message,
-            })
-            .catch(() => undefined),
+          warn(task, "the end of a task of an MCP server could not be told", (error as Error).message),
         )
         .finally(() => {
           if (followed.get(task.id) === abort) followed.delete(task.id);
@@ -197,16 +211,17 @@ export function makeTasks({ pool, clock, remote }: TasksDeps): Tasks {
       } catch (error) {
         const { kind, message } = error as CallFailure;
         if (kind === "lost") held?.discard(message);
-        return false;
+        return { isEnded: false, ...whyNotCancelled(task.server, error as CallFailure) };
       } finally {
         held?.release();
       }
       drop(task.id);
-      return true;
+      return { isEnded: true };
     },
     close() {
       for (const abort of followed.values()) abort.abort();
       followed.clear();
+      abandon.close();
     },
   };
 }
@@ -215,6 +230,29 @@ export function makeTasks({ pool, clock, remote }: TasksDeps): Tasks {
 const saidCharsMax = 4_000;
 
 const failed = (code: string, error: string): End => ({ isDone: false, result: { status: "error", code, error } });
+
+const failure = (kind: CallFailure["kind"], message: string, because?: Refused): CallFailure =>
+  Object.assign(new Error(message), { kind, isUnsent: false, ...(because === undefined ? {} : { because }) });
+
+/** For operators: what the server says is in it. */
+function whyNotCancelled(
+  server: string,
+  error: CallFailure,
+): Omit<Extract<McpCancelled, { isEnded: false }>, "isEnded"> {
+  const name = `the MCP server ${server}`;
+  const giveUp = `take the server from the agent (mcp.servers.${server}.agents), which gives its tasks up`;
+  const again = `cancel it again when \`cloister mcp list\` shows that the server is connected, or ${giveUp}`;
+  const said = error.message.slice(0, saidCharsMax);
+  if (isUnavailable(error)) return { why: `${said}; it was not told`, remedy: again };
+  if (error.kind === "late") return { why: `${name} did not answer within ${limits.mcpTaskStateMs} ms`, remedy: again };
+  if (error.kind === "lost")
+    return { why: `the connection to ${name} ended before it answered: ${said}`, remedy: again };
+  if (error.because === "method")
+    return { why: `${name} cancels no tasks: ${said}`, remedy: `wait for its end, or ${giveUp}` };
+  if (error.because === "params")
+    return { why: `${name} has none that it could cancel: ${said}`, remedy: "its session is told how it ended" };
+  return { why: `${name} failed to cancel it: ${said}`, remedy: `cancel it again, or ${giveUp}` };
+}
 
 const goesOn = ({ taskId, ttl }: Task, nowMs: number): McpGoesOn => ({
   status: "pending",
@@ -229,11 +267,4 @@ const pollMsOf = ({ pollInterval }: Task): number =>
 function textOf(result: object): string {
   const { text, error, cut } = result as { readonly text?: string; readonly error?: string; readonly cut?: string };
   return `${text ?? error ?? ""}${cut === undefined ? "" : `\n[${cut}]`}`;
-}
-
-async function pause(clock: PoolClock, ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const takeBack = clock.after(ms, resolve);
-  await unlessAborted(promise, signal);
-  takeBack();
 }

@@ -11,7 +11,7 @@
 import { schedulePairingId } from "../../auth/compile-pairings.ts";
 import { toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
-import type { KernelForMcp, McpAgent, McpForKernel, McpGoesOn, McpTask } from "../mcp/port.ts";
+import type { KernelForMcp, McpAgent, McpCancelled, McpForKernel, McpGoesOn, McpTask } from "../mcp/port.ts";
 import type { TimerRow } from "../store/port.ts";
 import type { Logger } from "./driver.ts";
 import { mcpTaskMark } from "./job-schedule.ts";
@@ -41,8 +41,8 @@ export interface McpTasks {
     goesOn: McpGoesOn & Pick<McpTask, "server" | "tool">,
   ): Promise<object>;
   readonly ended: KernelForMcp["ended"];
-  /** By an operator. `over`: it has ended. `running`: its server has not said that it ended it. */
-  cancel(id: string): Promise<"ended" | "over" | "running">;
+  /** By an operator. `over`: it has ended. Rejects when the thread does not start. */
+  cancel(id: string): Promise<"over" | McpCancelled>;
   /** The thread is gone, and follows none any more. */
   lost(): void;
   /** Another configuration: tasks of servers that their agents have no longer end. */
@@ -116,6 +116,7 @@ export function makeMcpTasks(
   const giveUp = async (row: Row, isFull: boolean): Promise<object> => {
     const isEnded = await remote()
       .then((thread) => thread.cancelTask(taskOf(row)))
+      .then((cancelled) => cancelled.isEnded)
       .catch(() => false);
     const [code, why, hint] = isFull
       ? ([
@@ -170,10 +171,10 @@ export function makeMcpTasks(
     async cancel(id) {
       const row = open.get(id);
       if (row === undefined) return "over";
-      const isEnded = await (await remote()).cancelTask(taskOf(row));
+      const cancelled = await (await remote()).cancelTask(taskOf(row));
       if (!open.has(id)) return "over";
-      if (isEnded) open.delete(id);
-      return isEnded ? "ended" : "running";
+      if (cancelled.isEnded) open.delete(id);
+      return cancelled;
     },
     lost() {
       dropLate();

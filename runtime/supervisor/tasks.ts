@@ -4,6 +4,7 @@
  */
 import { type CodedError, failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
+import type { McpCancelled } from "../mcp/port.ts";
 import type { TimerRow } from "../store/port.ts";
 import { addressText } from "./answer-address.ts";
 import type { makeAuditNote } from "./audit-trail.ts";
@@ -18,12 +19,20 @@ export interface TasksDeps {
   /** Ends the command, whose end is then told as ever. */
   readonly endCommand: (task: TimerRow) => Promise<CommandEnding>;
   /** Has its server end it. Rejects when that cannot be asked. */
-  readonly cancelAtServer: (taskId: string) => Promise<CommandEnding>;
+  readonly cancelAtServer: (taskId: string) => Promise<"over" | McpCancelled>;
   /** Decides that the command is not run; false: it was decided. */
   readonly denyCommand: (taskId: string, by: string) => Promise<boolean>;
   readonly targets: Targets;
   readonly note: ReturnType<typeof makeAuditNote>;
   readonly nowMs: () => number;
+}
+
+interface Ending {
+  /** `over`: it has ended meanwhile, by itself or by somebody else. */
+  readonly became: CommandEnding;
+  /** Of one that goes on, when it is known: why, and what helps. */
+  readonly why?: string;
+  readonly remedy?: string;
 }
 
 type TaskRow = TimerRow & { readonly task: NonNullable<TimerRow["task"]> };
@@ -44,15 +53,17 @@ export function makeTaskMethods({
     return { ...row, task: row.task };
   };
 
-  /** `over`: it has ended meanwhile, by itself or by somebody else. */
-  const end = async (task: TaskRow, by: string, reason: string): Promise<CommandEnding> => {
+  const end = async (task: TaskRow, by: string, reason: string): Promise<Ending> => {
     const kind = taskKindOf(task.id);
-    if (kind === "command") return endCommand(task);
-    const atServer = kind === "mcp" ? await cancelAtServer(task.id) : "ended";
-    if (atServer !== "ended") return atServer;
+    if (kind === "command") return { became: await endCommand(task) };
+    if (kind === "mcp") {
+      const cancelled = await cancelAtServer(task.id);
+      if (cancelled === "over") return { became: "over" };
+      if (!cancelled.isEnded) return { became: "running", why: cancelled.why, remedy: cancelled.remedy };
+    }
     const isEnded =
       kind === "approval" ? await denyCommand(task.id, by) : await signals().endTask(task, "failed", reason);
-    return isEnded ? "ended" : "over";
+    return { became: isEnded ? "ended" : "over" };
   };
 
   return {
@@ -83,10 +94,10 @@ export function makeTaskMethods({
       const row = await find(id);
       const isOver = row.task.ended !== undefined;
       const told = reason === undefined ? "an operator cancelled it" : `an operator cancelled it: ${reason}`;
-      const ending = isOver ? "over" : await end(row, by, told);
+      const { became, ...known }: Ending = isOver ? { became: "over" } : await end(row, by, told);
       const { agentId, sessionKey, name } = row;
-      const stays = ending === "running" ? "; it was told to end, and is still running" : "";
-      if (ending !== "over")
+      const stays = became === "running" ? `; ${known.why ?? "it was told to end"}, and it is still running` : "";
+      if (became !== "over")
         note({
           type: "task_cancelled",
           subject: by,
@@ -99,8 +110,9 @@ export function makeTaskMethods({
         agentId,
         sessionKey,
         name,
-        cancelled: ending === "ended",
-        stillRunning: ending === "running",
+        cancelled: became === "ended",
+        stillRunning: became === "running",
+        ...known,
       };
     },
   };

@@ -133,7 +133,12 @@ test("an operator who cancels it ends it at its server, and its session is told 
   const again = await ask(gateway);
   await server.close();
   expect(await gateway.doors.rpc(client, "tasks.cancel", { id: again.taskId })).toMatchObject({
-    payload: { cancelled: false, stillRunning: true },
+    payload: {
+      cancelled: false,
+      stillRunning: true,
+      why: expect.stringMatching(/^the (connection to the )?MCP server reports /),
+      remedy: expect.stringContaining("cancel it again when `cloister mcp list` shows that the server is connected"),
+    },
   });
   expect(await open(gateway)).toBe(1);
 });
@@ -168,6 +173,21 @@ test("a turn that is stopped while it waits has the server end it", async () => 
   await eventually(async () =>
     expect(await server.tasks.getTask(server.tasks.begun[0] ?? "")).toMatchObject({ status: "cancelled" }),
   );
+});
+
+test("a turn that is stopped while the server begins ends at once, and leaves none at the server", async () => {
+  const gateway = await openGateway([worker], config(await reports(60_000)), { startMcp });
+  const answering = Promise.withResolvers<void>();
+  server.tasks.answerAfter = answering.promise;
+  const turn = gateway.say("worker", call(), "agent:worker:side");
+  await eventually(() => expect(server.tasks.begun).toHaveLength(1));
+  await gateway.doors.rpc(client, "sessions.abort", { key: "agent:worker:side" });
+  expect(await turn).toMatchObject({ status: "error" });
+  answering.resolve();
+  await eventually(async () =>
+    expect(await server.tasks.getTask(server.tasks.begun[0] ?? "")).toMatchObject({ status: "cancelled" }),
+  );
+  expect(await open(gateway)).toBe(0);
 });
 
 test("a sub-agent waits for its end: nobody could tell it later", async () => {

@@ -201,7 +201,9 @@ export function describeCancel(payload: unknown): string {
 
 /** What became of `tasks.cancel`, as a sentence. */
 export function describeTaskCancel(payload: unknown): string {
-  const { cancelled, stillRunning } = fieldsOf(payload);
+  const { cancelled, stillRunning, why, remedy } = fieldsOf(payload);
+  if (stillRunning === true && typeof why === "string")
+    return `The task is still running: ${why}.${typeof remedy === "string" ? ` What helps: ${remedy}.` : ""}`;
   if (stillRunning === true) return "The task was told to end, and is still running.";
   return cancelled === true ? "The task was cancelled." : "The task had ended before.";
 }

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
 import { parse } from "../gateway-rows.ts";
 import { withGateway } from "../open-client.ts";
+import { showableText } from "../terminal.ts";
 import { formatAge, formatDuration, formatFacts, formatJson, formatTable } from "../views/table.ts";
 
 export interface TaskOptions {
@@ -45,6 +46,8 @@ const cancelledTask = z.object({
   name: text,
   cancelled: z.boolean(),
   stillRunning: z.boolean().catch(false),
+  why: z.string().optional().catch(undefined),
+  remedy: z.string().optional().catch(undefined),
 });
 
 /** Who has it done. */
@@ -123,16 +126,18 @@ export function runTasksCancel(context: CliContext, id: string, { reason, json }
   const { terminal } = context;
   return withGateway(context, ["operator.admin"], async (client) => {
     const payload = await client.request("tasks.cancel", { id, ...(reason === undefined ? {} : { reason }) });
-    const { name, sessionKey, cancelled, stillRunning } = parse("tasks.cancel", cancelledTask, payload);
+    const { name, sessionKey, cancelled, stillRunning, why, remedy } = parse("tasks.cancel", cancelledTask, payload);
     if (json === true) terminal.out(formatJson(payload));
     else {
       terminal.out(
         cancelled
           ? `${id} (${name}) was cancelled; ${sessionKey} is told`
           : stillRunning
-            ? `${id} (${name}) was told to end, and is still running; ${sessionKey} is told when it has ended`
+            ? `${id} (${name}) ${why === undefined ? "was told to end, and is" : "is"} still running; ${sessionKey} is told when it has ended`
             : `${id} (${name}) had ended already, and nothing was cancelled`,
       );
+      if (why !== undefined) terminal.err(showableText(why));
+      if (remedy !== undefined) terminal.err(showableText(`  → ${remedy}`));
       terminal.err(`what is left: \`${commandPrefix(context)} tasks\``);
     }
     return stillRunning ? 1 : 0;

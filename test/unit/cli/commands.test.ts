@@ -393,6 +393,21 @@ describe("tasks", () => {
     expect([JSON.parse(cli.terminal.outText()), cli.terminal.errText()]).toEqual([payload, ""]);
   });
 
+  it("that go on although they were cancelled are told with why and what helps, as a failure", async () => {
+    const told = { name: "report", sessionKey: "k", cancelled: false, stillRunning: true };
+    await serve((asking, { answer }) => answer(asking, told));
+    expect(await run("tasks", "cancel", "s-1")).toBe(1);
+    expect(cli.terminal.outText()).toBe(
+      "s-1 (report) was told to end, and is still running; k is told when it has ended\n",
+    );
+    cli.clear();
+    const known = { ...told, why: "its server is \u001b[31maway", remedy: "cancel it again" };
+    await serve((asking, { answer }) => answer(asking, known));
+    expect(await run("tasks", "cancel", "s-1")).toBe(1);
+    expect(cli.terminal.outText()).toBe("s-1 (report) is still running; k is told when it has ended\n");
+    expect(cli.terminal.errText()).toMatch(/^its server is away\n {2}→ cancel it again\n/);
+  });
+
   it("are listed with who has them done, and what is left out is told", async () => {
     const rows = [task, { ...task, id: "t-2", kind: "agent", state: "ended", expiresAtMs: 2_000 }];
     await serve((asking, { answer }) => answer(asking, { tasks: rows, total: 3 }));

@@ -72,11 +72,35 @@ test.each([-32_000, -32_001])(
     const connection = await open(server(refusing));
     await expect(connection.call("x", {}, new AbortController().signal)).rejects.toMatchObject({
       kind: "refused",
+      because: "fault",
       message: expect.stringContaining("not with [redacted]"),
     });
     await connection.close();
   },
 );
+
+test.each([
+  [-32_601, "method"],
+  [-32_602, "params"],
+  [-32_002, "params"],
+  [-32_603, "fault"],
+  [-32_600, "fault"],
+  [-32_042, "fault"],
+  [7, "fault"],
+])("the code %d of a refusal says that it is of the %s", async (code, because) => {
+  const refusing = `(method) => method === "initialize" ? { result: ${started} } : { error: { code: ${code}, message: "no" } }`;
+  const connection = await open(server(refusing));
+  const signal = new AbortController().signal;
+  for (const asked of [
+    connection.call("x", {}, signal),
+    connection.startTask("x", {}, 1),
+    connection.task("t"),
+    connection.taskResult("t", 60_000, signal),
+    connection.cancelTask("t"),
+  ])
+    await expect(asked).rejects.toMatchObject({ kind: "refused", because });
+  await connection.close();
+});
 
 test("a question for the state of a task is given up long before a call is: its answer may have been lost", async () => {
   const connection = await open(server(`(method) => method === "initialize" ? { result: ${started} } : undefined`));

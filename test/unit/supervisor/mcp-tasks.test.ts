@@ -25,7 +25,7 @@ function open({ isFull = false, kept = [] as TimerRow[] } = {}) {
     follow: async ({ id, remoteId, untilMs, workspace }) =>
       void did.push(`follow ${id} ${remoteId} ${untilMs} ${workspace}`),
     unfollow: async (id) => void did.push(`unfollow ${id}`),
-    cancelTask: async ({ remoteId }) => (did.push(`cancel ${remoteId}`), true),
+    cancelTask: async ({ remoteId }) => (did.push(`cancel ${remoteId}`), { isEnded: true }),
   } satisfies Pick<McpForKernel, "follow" | "unfollow" | "cancelTask">;
   const tasks = makeMcpTasks(
     {

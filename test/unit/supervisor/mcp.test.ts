@@ -32,7 +32,7 @@ function open() {
     cancel: async () => undefined,
     follow: async () => undefined,
     unfollow: async () => undefined,
-    cancelTask: async () => true,
+    cancelTask: async () => ({ isEnded: true }),
     configure: () => configured.promise,
     connections: async () => [],
     close: async () => undefined,

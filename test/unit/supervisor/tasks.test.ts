@@ -5,6 +5,9 @@ import type { CommandEnding } from "../../../runtime/supervisor/tools/host-tools
 
 const client = { clientId: "cli", connId: "c", mode: "cli", scopes: [] };
 
+const away = { why: "its server is away", remedy: "cancel it again" };
+const atServer = { ended: { isEnded: true }, running: { isEnded: false, ...away }, over: "over" } as const;
+
 async function cancel(id: string, became: CommandEnding, ended?: "done") {
   const noted: string[] = [];
   const row = { id, agentId: "kim", sessionKey: "agent:kim:main", name: "exec make", task: { ended } };
@@ -14,17 +17,15 @@ async function cancel(id: string, became: CommandEnding, ended?: "done") {
       endTask: async () => became === "ended",
     }),
     endCommand: async () => became,
-    cancelAtServer: async () => became,
+    cancelAtServer: async () => atServer[became],
     denyCommand: async () => became === "ended",
     targets: {} as never,
     note: ({ detail = "" }) => void noted.push(detail),
     nowMs: () => 0,
   });
-  const answer = (await methods["tasks.cancel"]({ id }, client)) as {
-    cancelled: boolean;
-    stillRunning: boolean;
-  };
-  return { cancelled: answer.cancelled, stillRunning: answer.stillRunning, noted };
+  const answer = (await methods["tasks.cancel"]({ id }, client)) as Readonly<Record<string, unknown>>;
+  const { cancelled, stillRunning, why, remedy } = answer;
+  return { cancelled, stillRunning, ...(why === undefined ? {} : { why, remedy }), noted };
 }
 
 test.each(["c-1", "a-1", "s-1", "t-1"])(
@@ -40,13 +41,17 @@ test.each(["c-1", "a-1", "s-1", "t-1"])(
   },
 );
 
-test.each(["c-1", "s-1"])(
-  "one that does not end when it is told to is told as such, and the audit trail has the attempt: %s",
-  async (id) => {
+test.each([
+  ["c-1", {}, "it was told to end"],
+  ["s-1", away, "its server is away"],
+])(
+  "one that does not end when it is told to is told as such, with what is known of why, and the audit trail has the attempt: %s",
+  async (id, known, why) => {
     expect(await cancel(id, "running")).toEqual({
       cancelled: false,
       stillRunning: true,
-      noted: [`${id} of kim: exec make; it was told to end, and is still running`],
+      ...known,
+      noted: [`${id} of kim: exec make; ${why}, and it is still running`],
     });
   },
 );

@@ -160,6 +160,11 @@ describe("runs and timers", () => {
       [{ cancelled: true, stillRunning: false }, "The task was cancelled."],
       [{ cancelled: false, stillRunning: false }, "The task had ended before."],
       [{ cancelled: false, stillRunning: true }, "The task was told to end, and is still running."],
+      [{ stillRunning: true, why: "it is away" }, "The task is still running: it is away."],
+      [
+        { stillRunning: true, why: "it is away", remedy: "cancel it again" },
+        "The task is still running: it is away. What helps: cancel it again.",
+      ],
     ] as const) {
       page.work.cancelTask("d-1");
       page.work.cancelTask("d-1");
