@@ -9,6 +9,8 @@ import { lidOf, numberOf } from "./jid.ts";
 import {
   type Baileys,
   type BinaryNode,
+  endInTime,
+  keepBeforeSending,
   makeLibraryLogger,
   type MessageContent,
   type MessageKey,
@@ -224,6 +226,7 @@ export function connect({ library, login, settings, host, memory, onCode, signal
     auth: login,
     logger: makeLibraryLogger((words) => host.log("debug", "the library of WhatsApp tells of a fault", { words })),
     ...(settings.socketUrl === undefined ? {} : { waWebSocketUrl: settings.socketUrl }),
+    keepAliveIntervalMs: limits.whatsappPingMs,
     // What this account sends itself is known; the phone goes on to ring; nothing of before is wanted.
     emitOwnEvents: false,
     markOnlineOnConnect: false,
@@ -242,12 +245,14 @@ export function connect({ library, login, settings, host, memory, onCode, signal
       repository = made;
       const { keys } = auth;
       return {
-        ...made,
+        ...keepBeforeSending(made, outside),
         decryptMessage: (of) => take(keys, of.jid, of.ciphertext, () => made.decryptMessage(of)),
         decryptGroupMessage: (of) => take(keys, of.group, of.msg, () => made.decryptGroupMessage(of)),
       };
     },
   });
+
+  endInTime(socket, (isClosed) => host.pause(limits.whatsappCloseMs, isClosed));
 
   // Before what comes now, what an earlier connection could not hand on. Each chat has its own order.
   for (const { id, event } of login.inbox()) hand(id, event).catch(() => undefined);

@@ -95,6 +95,10 @@ export interface TransactionalKeys extends KeyStore {
 }
 
 export interface SignalRepository {
+  encryptMessage(of: object): Promise<unknown>;
+  encryptGroupMessage(of: object): Promise<unknown>;
+  getSenderKeyDistributionMessage(of: object): Promise<unknown>;
+  injectE2ESession(of: object): Promise<unknown>;
   decryptMessage(of: {
     readonly jid: string;
     readonly type: string;
@@ -150,7 +154,12 @@ export type SentContent =
 
 export interface WhatsAppSocket {
   readonly ev: { on<E extends keyof SocketEvents>(event: E, listener: (about: SocketEvents[E]) => void): void };
-  readonly ws: { prependListener(event: string, listener: (node: BinaryNode) => void): void; readonly isOpen: boolean };
+  readonly ws: {
+    prependListener(event: string, listener: (node: BinaryNode) => void): void;
+    close(): Promise<void>;
+    /** The socket itself, until it is closed. */
+    readonly socket: { terminate(): void } | null;
+  };
   readonly user?: Creds["me"];
   sendMessage(
     jid: string,
@@ -191,6 +200,7 @@ export interface Baileys {
     readonly logger: LibraryLogger;
     readonly makeSignalRepository: MakeSignalRepository;
     readonly waWebSocketUrl?: string;
+    readonly keepAliveIntervalMs: number;
     readonly emitOwnEvents: boolean;
     readonly markOnlineOnConnect: boolean;
     readonly syncFullHistory: boolean;
@@ -311,6 +321,38 @@ function keepSessions(place: string): void {
       Object.assign(session, session.constructor.deserialize(before));
       throw error;
     }
+  };
+}
+
+/**
+ * The library ends a connection when the other side has agreed to that, and waits half a minute for it: so long one that was lost was not made again, and
+ * an account did not end. Here it is ended anyway, once `late` resolves. Source: `Socket/Client/websocket.js` of Baileys 7.0.0-rc14.
+ */
+export function endInTime({ ws }: WhatsAppSocket, late: (ended: AbortSignal) => Promise<void>): void {
+  const close = ws.close.bind(ws);
+  ws.close = async () => {
+    const ended = new AbortController();
+    const { socket } = ws;
+    void late(ended.signal).then(() => socket?.terminate());
+    await close().finally(() => ended.abort());
+  };
+}
+
+/**
+ * The library seals a message, sends it, and keeps the keys that it moved on by that afterwards, all in one transaction: after a crash in between nobody
+ * could read the answer to that message. So each step that moves keys on is a transaction by itself, `outside` of the one that sends, and is kept before
+ * anything leaves. Source: `relayMessage` of Baileys 7.0.0-rc14.
+ */
+export function keepBeforeSending(
+  made: SignalRepository,
+  outside: <T>(work: () => Promise<T>) => Promise<T>,
+): SignalRepository {
+  return {
+    ...made,
+    encryptMessage: (of) => outside(() => made.encryptMessage(of)),
+    encryptGroupMessage: (of) => outside(() => made.encryptGroupMessage(of)),
+    getSenderKeyDistributionMessage: (of) => outside(() => made.getSenderKeyDistributionMessage(of)),
+    injectE2ESession: (of) => outside(() => made.injectE2ESession(of)),
   };
 }
 

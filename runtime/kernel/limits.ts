@@ -640,6 +640,10 @@ export const limits = {
   whatsappReadMax: 1_000,
   /** WhatsApp keeps what an account has not heard for weeks; what is older than on the other channels (Telegram keeps a day) is not answered. */
   whatsappAgeMsMax: 86_400_000,
+  /** WhatsApp: how often a device pings; a connection on which nothing comes for that time and five seconds more is given up at the next ping. */
+  whatsappPingMs: 30_000,
+  /** WhatsApp: how long the other side may take to agree to the end of a connection; one that is silent never does. */
+  whatsappCloseMs: 2_000,
   /** WhatsApp: how long a text may wait to be acknowledged. */
   whatsappAnswerMs: 30_000,
   /** WhatsApp: for how long a message that waits to be taken holds up the next one of its account: longer than a store takes. */

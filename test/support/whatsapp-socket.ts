@@ -5,14 +5,15 @@
  */
 import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
-import { WebSocket, WebSocketServer } from "ws";
+import { WebSocketServer } from "ws";
 import { type WatchChats, watchNothing } from "./chat-steps.ts";
 import type { BinaryNode, MessageKey } from "../../channels/whatsapp/library.ts";
+import { type DeviceConnection, isPing, type KeepAlive, serveConnection } from "./whatsapp-connection.ts";
 import { type FileServer, type FileType, openFileServer } from "./whatsapp-files.ts";
 import { makeDevicePhone, type PhoneDesk } from "./whatsapp-phone.ts";
 import { answerQuestion } from "./whatsapp-questions.ts";
 import { bytesOf, childOf, childrenOf, loadTestLibrary, type Message, type TestLibrary } from "./whatsapp-library.ts";
-import { certify, makeNoiseServer, type NoiseServer } from "./whatsapp-noise.ts";
+import { certify, type Handshaken } from "./whatsapp-noise.ts";
 import { type ChannelChange, makePerson, type Person, readChange, readFile, readText } from "./whatsapp-people.ts";
 
 export interface Arrived {
@@ -104,10 +105,16 @@ export interface WhatsAppServer extends PhoneDesk {
   readonly refusals: number[];
   /** Ends the connection: without a word, or with a fault of the stream. */
   drop(): void;
+  /** Nobody answers on the connection any more, and it stays open. */
+  fallSilent(): void;
+  /** Resolves when the device has taken all that was sent. */
+  caughtUp(): Promise<void>;
+  /** How often the device has pinged. */
+  pings(): number;
   fault(code: string, kind: string): void;
   /** Whether a device has told who it is, be it to be linked. */
   wasToldWho(): boolean;
-  /** Connections that are open. */
+  /** Connections of which something may still come: one that has ended counts until all that it had sent is handled. */
   connections(): number;
   close(): Promise<void>;
 }
@@ -124,11 +131,16 @@ export interface WhatsAppOptions {
   /** Whether the library takes the server for WhatsApp's. */
   readonly trusted?: boolean;
   readonly watch?: WatchChats;
+  readonly keepAlive?: KeepAlive;
 }
+
+/** As the library has it, with as much again for a machine that is at work on something else. */
+const usualKeepAlive: KeepAlive = { everyMs: 30_000, withinMs: 60_000 };
 
 export async function openWhatsApp({
   trusted = true,
   watch = watchNothing,
+  keepAlive = usualKeepAlive,
 }: WhatsAppOptions = {}): Promise<WhatsAppServer> {
   const library = await loadTestLibrary();
   const certified = certify(library, trusted);
@@ -153,13 +165,13 @@ export async function openWhatsApp({
   const waiting = new Map<string, Waiting>();
   const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
   await new Promise((resolve) => server.once("listening", resolve));
-  let current: { readonly socket: WebSocket; readonly noise: NoiseServer; isLoggedIn: boolean } | undefined;
+  let current: DeviceConnection | undefined;
   let wasTold = false;
   let isHeld = false;
-  const send = (node: BinaryNode, onSent: () => void = () => undefined): void => {
-    if (current?.socket.readyState === WebSocket.OPEN) current.socket.send(current.noise.encode(node), onSent);
-  };
+  const send: DeviceConnection["send"] = (node, onSent) => current?.send(node, onSent);
   const phone = makeDevicePhone(world, send);
+  const connections = new Set<DeviceConnection>();
+  let pings = 0;
   const violate = (what: string): void => void world.violations.push(what);
 
   const offer = (isOffline: boolean): void => {
@@ -174,7 +186,7 @@ export async function openWhatsApp({
     }
   };
 
-  function logIn(noiseKey: Uint8Array, payload: Uint8Array): void {
+  function logIn({ noiseKey, payload }: Handshaken, connection: DeviceConnection): void {
     wasTold = true;
     const { username, device: deviceId, devicePairingData } = library.proto.ClientPayload.decode(payload);
     if (devicePairingData !== undefined && devicePairingData !== null)
@@ -182,14 +194,14 @@ export async function openWhatsApp({
     const { device } = world;
     const isKnown = device !== undefined && deviceId === device.id && Buffer.compare(device.noiseKey, noiseKey) === 0;
     if (!isKnown || String(username) !== accountNumber)
-      return send({ tag: "failure", attrs: { reason: "401", location: "lla" } });
-    if (current !== undefined) current.isLoggedIn = true;
+      return connection.send({ tag: "failure", attrs: { reason: "401", location: "lla" } });
+    connection.isLoggedIn = true;
     const lid = owner.lid.replace("@", `:${device.id}@`);
-    send({ tag: "success", attrs: { t: String(Math.floor(Date.now() / 1000)), lid } });
+    connection.send({ tag: "success", attrs: { t: String(Math.floor(Date.now() / 1000)), lid } });
     for (const one of waiting.values()) one.isSent = false;
     const count = String(waiting.size);
     if (!isHeld) offer(true);
-    send({ tag: "ib", attrs: { from: toAll }, content: [{ tag: "offline", attrs: { count } }] });
+    connection.send({ tag: "ib", attrs: { from: toAll }, content: [{ tag: "offline", attrs: { count } }] });
   }
 
   /** By number or LID, with or without a device. */
@@ -268,50 +280,52 @@ export async function openWhatsApp({
     else arrived.push({ place, to: person.number, id, ...said });
   }
 
-  async function takeMessage(node: BinaryNode, socket: WebSocket): Promise<void> {
+  async function takeMessage(node: BinaryNode, connection: DeviceConnection): Promise<void> {
     const refusal = refusals.shift();
     const { id = "", to = "" } = node.attrs;
     const ack = { tag: "ack", attrs: { class: "message", id, from: to, t: String(Math.floor(Date.now() / 1000)) } };
-    if (refusal !== undefined && refusal > 0) return send({ ...ack, attrs: { ...ack.attrs, error: String(refusal) } });
+    if (refusal !== undefined && refusal > 0)
+      return connection.send({ ...ack, attrs: { ...ack.attrs, error: String(refusal) } });
     const places = [to];
-    if ((await watch({ moment: "lost", places })) === "drop") return socket.terminate();
+    if ((await watch({ moment: "lost", places })) === "drop") return connection.terminate();
     const had = repeated.length;
     await deliver(node);
     const text = arrived.findLast((one) => one.id === id)?.text;
     const said = { places, ...(text === undefined ? {} : { text }) };
     await watch({ moment: "sent", ...said, isRepeated: repeated.length > had });
-    if (refusal === undefined) send(ack, () => void watch({ moment: "answered", ...said }));
+    if (refusal === undefined) connection.send(ack, () => void watch({ moment: "answered", ...said }));
   }
 
-  async function takeReceipt({ attrs, content }: BinaryNode, socket: WebSocket): Promise<void> {
+  async function takeReceipt({ attrs, content }: BinaryNode, connection: DeviceConnection): Promise<void> {
     const more = Array.isArray(content) ? childrenOf((content as readonly BinaryNode[])[0]) : [];
     const ids = [attrs["id"] ?? "", ...more.map((item) => item.attrs["id"] ?? "")];
     if (attrs["type"] === "read" || attrs["type"] === "read-self") return void read.push(...ids);
     if (attrs["type"] === "retry") return violate(`it could not read ${ids.join(", ")}`);
-    return confirm(ids, socket);
+    return confirm(ids, connection);
   }
 
-  async function confirm(ids: readonly string[], socket: WebSocket): Promise<void> {
+  async function confirm(ids: readonly string[], connection: DeviceConnection): Promise<void> {
     const known = ids.filter((id) => waiting.has(id));
     if (known.length === 0) return;
-    if ((await watch({ moment: "unconfirmed" })) === "drop") return socket.terminate();
+    if ((await watch({ moment: "unconfirmed" })) === "drop") return connection.terminate();
     for (const id of known) waiting.delete(id);
     await watch({ moment: "confirmed" });
   }
 
-  async function take(node: BinaryNode, socket: WebSocket): Promise<void> {
+  async function take(node: BinaryNode, connection: DeviceConnection): Promise<void> {
     switch (node.tag) {
       case "iq":
         if (node.attrs["type"] === "result") return phone.answered(node);
-        return answerQuestion(world, node, send, () => phone.removed());
+        if (isPing(node)) pings += 1;
+        return answerQuestion(world, node, connection.send, () => phone.removed());
       case "message":
-        return takeMessage(node, socket);
+        return takeMessage(node, connection);
       case "receipt":
-        return takeReceipt(node, socket);
+        return takeReceipt(node, connection);
       case "ack":
         if (node.attrs["class"] === "message" && node.attrs["error"] !== undefined)
           violate(`it refused ${node.attrs["id"]} (${node.attrs["error"]})`);
-        return confirm([node.attrs["id"] ?? ""], socket);
+        return confirm([node.attrs["id"] ?? ""], connection);
       case "chatstate":
         return void typed.push(node.attrs["to"] ?? "");
       case "presence":
@@ -323,23 +337,15 @@ export async function openWhatsApp({
   }
 
   server.on("connection", (socket) => {
-    const noise = makeNoiseServer(library, certified, (bytes) => socket.send(bytes));
-    current = { socket, noise, isLoggedIn: false };
-    let last = Promise.resolve();
-    const handle = async (bytes: Buffer): Promise<void> => {
-      for (const found of await noise.receive(bytes)) {
-        if ("payload" in found) logIn(found.noiseKey, found.payload);
-        else await take(found, socket);
-      }
-    };
-    socket.on("message", (bytes: Buffer) => {
-      last = last
-        .then(() => handle(bytes))
-        .catch((error: unknown) => {
-          violate(error instanceof Error ? error.message : "unknown fault");
-          socket.terminate();
-        });
+    current = serveConnection(socket, {
+      library,
+      certified,
+      keepAlive,
+      handle: (found, connection) => ("payload" in found ? logIn(found, connection) : take(found, connection)),
+      violate,
+      onDone: (connection) => connections.delete(connection),
     });
+    connections.add(current);
   });
 
   /** One at a time: the steps of a person's keys are in order. */
@@ -449,11 +455,14 @@ export async function openWhatsApp({
     typed,
     violations: world.violations,
     refusals,
-    drop: () => current?.socket.terminate(),
+    drop: () => current?.terminate(),
+    fallSilent: () => current?.fallSilent(),
+    caughtUp: async () => current?.caughtUp(),
+    pings: () => pings,
     fault: (code, kind) =>
       send({ tag: "stream:error", attrs: { code }, content: [{ tag: kind, attrs: { type: kind } }] }),
     wasToldWho: () => wasTold,
-    connections: () => server.clients.size,
+    connections: () => connections.size,
     close: async () => {
       for (const socket of server.clients) socket.terminate();
       await new Promise((resolve) => server.close(resolve));

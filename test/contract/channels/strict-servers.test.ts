@@ -1,11 +1,14 @@
 /** The servers that stand for platforms: a client that leaves out what its platform wants is found. */
 import { once } from "node:events";
+import path from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { type ClientOptions, WebSocket } from "ws";
 import { openBotApi } from "../../support/bot-api.ts";
 import { openDiscordApi } from "../../support/discord-api.ts";
 import { eventually } from "../../support/eventually.ts";
 import { appToken, botToken, makeSaid, openSlackApi } from "../../support/slack-api.ts";
+import { openWhatsApp } from "../../support/whatsapp-socket.ts";
+import { connectAlone, folder } from "./whatsapp-rig.ts";
 
 function connect(url: string, options?: ClientOptions): WebSocket {
   const socket = new WebSocket(url, options);
@@ -47,6 +50,14 @@ test("Slack wants its pings answered, and acknowledgements of what it has offere
   await eventually(() =>
     expect(api.violations.slice(1)).toEqual([expect.stringMatching(/^acknowledged what was not offered/)]),
   );
+});
+
+test("WhatsApp ends a connection on which no pings come, also of a device that is not linked yet", async () => {
+  const server = await openWhatsApp({ keepAlive: { everyMs: 10, withinMs: 50 } });
+  onTestFinished(() => server.close());
+  const client = await connectAlone(server, path.join(folder, "pingless"), { pingMs: 1_000_000 });
+  expect(await client.ended).toMatchObject({ reason: "Connection Terminated" });
+  expect(server.violations).toEqual(["no ping for 50 ms, and one was wanted every 10"]);
 });
 
 test.each([

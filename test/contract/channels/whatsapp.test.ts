@@ -1,88 +1,17 @@
 /** WhatsApp over the real library, against a local server that speaks its protocol. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { Peer } from "../../../channels/port.ts";
 import { parseFileRef } from "../../../channels/whatsapp/file-facts.ts";
-import { channel as module } from "../../../channels/whatsapp/index.ts";
 import { loadLibrary } from "../../../channels/whatsapp/library.ts";
 import { openLogin } from "../../../channels/whatsapp/login.ts";
-import type { WhatsAppSettings } from "../../../channels/whatsapp/manifest.ts";
 import { eventually } from "../../support/eventually.ts";
 import type { FileType } from "../../support/whatsapp-files.ts";
 import { libraryDir } from "../../support/whatsapp-library.ts";
 import { openWhatsApp, type WhatsAppServer } from "../../support/whatsapp-socket.ts";
-import { type ChannelRig, describeChannel, type OpenChannel, openChannel, type Platform } from "./suite.ts";
-
-const folder = mkdtempSync(path.join(tmpdir(), "cloister-whatsapp-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-let folders = 0;
-
-type Opened = Pick<OpenChannel, "channel" | "states">;
-
-/** Opens the account and scans its code, as everybody has to once. */
-async function link({ channel, states }: Opened, server: WhatsAppServer): Promise<void> {
-  await eventually(() => expect(states.at(-1)).toMatchObject({ type: "failed" }));
-  await channel.link("default", true);
-  await eventually(() => expect(states.at(-1)).toMatchObject({ type: "linking" }));
-  const state = states.at(-1);
-  if (state?.type === "linking") await server.scan(state.code.text);
-}
-
-async function openScene() {
-  const server = await openWhatsApp();
-  const ana = server.person("15550001234", "70001", "Ana");
-  const family = server.group("120363000000000001@g.us", [ana]);
-  const settings: WhatsAppSettings = {
-    textChunkLimit: 100_000,
-    authDir: path.join(folder, String(++folders)),
-    libraryDir,
-    readReceipts: true,
-    socketUrl: server.url,
-  };
-  const platform: Platform = {
-    async say(text, { inGroup = false, mentions = false, at } = {}) {
-      await server.say(ana, text, {
-        ...(inGroup ? { group: family } : {}),
-        ...(mentions ? { mentions: [server.owner] } : {}),
-        ...(at === undefined ? {} : { id: `3A000000000000000${at}` }),
-      });
-    },
-    person: { peer: { kind: "direct", id: "+15550001234" }, senderId: "+15550001234", senderName: "Ana" },
-    group: { kind: "group", id: family.id },
-    nowhere: { kind: "direct", id: "ana" },
-    arrived: () =>
-      server.arrived.map(({ place, text }) => ({ place: place === ana.jid ? "+15550001234" : place, text })),
-    files: () =>
-      server.arrivedFiles.map(({ place, name, content }) => ({
-        place: place === ana.jid ? "+15550001234" : place,
-        name,
-        content: content.toString(),
-      })),
-    async sayFile(text, { name, content }) {
-      const part = { fileName: name, mimetype: "text/plain" };
-      await server.say(ana, text, { file: { type: "document", content: Buffer.from(content), part } });
-    },
-    changes: () => server.changes.map(({ messageId, change }) => ({ messageId, change })),
-    lose: async () => server.drop(),
-    violations: () => server.violations,
-    unconfirmed: () => server.unconfirmed(),
-    typed: () => server.typed.length,
-    close: () => server.close(),
-  };
-  const prepare = (opened: Opened): Promise<void> => link(opened, server);
-  return { server, ana, family, settings, platform, prepare };
-}
-
-type Scene = Awaited<ReturnType<typeof openScene>>;
-
-const rigOf = (make: () => Promise<Scene>): ChannelRig<WhatsAppSettings> => ({
-  module,
-  idsOfMessages: true,
-  appsKnowRepeats: true,
-  open: make,
-});
+import { describeChannel, openChannel } from "./suite.ts";
+import { folder, link, noPrepare, open, openScene, rigOf } from "./whatsapp-rig.ts";
 
 describeChannel(rigOf(openScene));
 
@@ -93,20 +22,6 @@ test("the login is the owner's alone", async () => {
   expect(statSync(authDir).mode & 0o777).toBe(0o700);
   for (const file of readdirSync(authDir)) expect(statSync(path.join(authDir, file)).mode & 0o077).toBe(0);
 });
-
-/** Linked, online, with what a test needs of it. */
-async function open(take?: Parameters<typeof openChannel>[1]) {
-  const scene = await openScene();
-  return {
-    ...scene,
-    ...(await openChannel(
-      rigOf(async () => scene),
-      take,
-    )),
-  };
-}
-
-const noPrepare = async (): Promise<void> => undefined;
 
 test("a login is kept over a restart: nobody scans again, and both sides go on with the keys that they have", async () => {
   const scene = await open();
