@@ -3,6 +3,7 @@
  * is never heard, and a line that was written may have been lost with the connection.
  */
 import { randomUUID } from "node:crypto";
+import type { Socket } from "node:net";
 import { Client, type IrcError, type MessageEvent } from "irc-framework";
 import { failure } from "../../runtime/kernel/errors.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
@@ -133,9 +134,16 @@ function openAccount(settings: IrcSettings, host: ChannelHost): ChannelAdapter {
         if (error === "no_such_nick" && service !== undefined && client.caseCompare(nick ?? "", service))
           host.log("warn", "the account is not identified with the network: it has no such service", { service });
       });
-      client.on("raw socket connected", (socket) => boundLines(socket, limits.ircLineBytesMax));
+      let socket: Socket | undefined;
+      client.on("raw socket connected", (raw) => {
+        socket = raw;
+        boundLines(raw, limits.ircLineBytesMax);
+      });
       const closed = Promise.withResolvers<string>();
       let lastError: string | undefined;
+      client.on("ping timeout", () => {
+        lastError = "no answer in time";
+      });
       client.on("socket close", (error) => {
         lastError = error instanceof Error ? nameOf(error) : lastError;
       });
@@ -143,7 +151,11 @@ function openAccount(settings: IrcSettings, host: ChannelHost): ChannelAdapter {
         losing.abort();
         closed.resolve(lastError ?? "the server closed the connection");
       });
-      const stop = (): void => client.quit("the gateway stops");
+      // The library waits for the server to end the connection as well, without end.
+      const stop = (): void => {
+        client.quit("the gateway stops");
+        void host.pause(limits.ircCloseMs, losing.signal).then(() => socket?.destroy());
+      };
       signal.addEventListener("abort", stop, { once: true });
       try {
         await logIn(client, settings, host, closed.promise, signal);
@@ -160,6 +172,7 @@ function openAccount(settings: IrcSettings, host: ChannelHost): ChannelAdapter {
         losing.abort();
         open = undefined;
         if (client.connected) client.quit("");
+        socket?.destroySoon();
         client.removeAllListeners();
       }
     },

@@ -47,6 +47,8 @@ declare module "irc-framework" {
     kick: { readonly kicked: string; readonly nick: string; readonly channel: string; readonly message?: string };
     /** With TLS before its handshake. */
     "raw socket connected": Socket;
+    /** It ends the connection itself. */
+    "ping timeout": undefined;
     "socket close": Error | false | undefined;
     close: boolean;
   }

@@ -114,13 +114,21 @@ function openAccount(settings: SlackSettings, host: ChannelHost): ChannelAdapter
       const sinceMs = host.nowMs();
       const onOpen = (): void => host.online(identityOf(me));
       const take = (payload: unknown): Promise<void> => hear(payload, me);
-      const end = await runSocket({ appToken, options, onOpen, take, host }, signal).catch((error: unknown) => {
+      const end = await runSocket({ appToken, options, onOpen, take, host }, signal).catch(async (error: unknown) => {
+        await pauseAsTold(error, signal);
         throw toCoded(error, host.accountId, "appToken");
       });
       if (end === "ended") return;
       if (host.nowMs() - sinceMs < limits.slackRefreshMs)
         throw failure("CLOISTER_CHANNEL_OFFLINE", "Slack ended the connection soon after its greeting");
     }
+  };
+
+  const pauseAsTold = async (error: unknown, signal: AbortSignal): Promise<void> => {
+    if (!(error instanceof WebAPIRateLimitedError)) return;
+    const { retryAfter: seconds } = error;
+    host.log("warn", "Slack asks for a pause before the next login", { seconds });
+    await host.pause(seconds * 1000, signal);
   };
 
   const conversationOf = ({ type, id }: SlackPlace): Promise<string> =>
@@ -137,6 +145,7 @@ function openAccount(settings: SlackSettings, host: ChannelHost): ChannelAdapter
         await aborted(signal);
       } catch (error) {
         if (signal.aborted) return;
+        await pauseAsTold(error, signal);
         throw toCoded(error, host.accountId, "botToken");
       }
     },

@@ -138,7 +138,7 @@ function openBot({ botToken, apiRoot, webhook, reactions }: TelegramSettings, ho
 
   async function waitAsTold(error: unknown, signal: AbortSignal): Promise<Update[]> {
     if (signal.aborted) return [];
-    const seconds = error instanceof GrammyError ? error.parameters.retry_after : undefined;
+    const seconds = pauseOf(error);
     if (seconds === undefined) throw error;
     await host.pause(seconds * 1000, signal);
     return [];
@@ -160,6 +160,11 @@ function openBot({ botToken, apiRoot, webhook, reactions }: TelegramSettings, ho
         else await aborted(signal);
       } catch (error) {
         if (signal.aborted) return;
+        const seconds = pauseOf(error);
+        if (seconds !== undefined) {
+          host.log("warn", "Telegram asks for a pause before the next login", { seconds });
+          await host.pause(seconds * 1000, signal);
+        }
         throw toCoded(error, host.accountId);
       }
     },
@@ -218,6 +223,10 @@ function startTaking(stored: Promise<void>): Taking {
   };
   return taking;
 }
+
+/** Seconds that Telegram asks for. */
+const pauseOf = (error: unknown): number | undefined =>
+  error instanceof GrammyError ? error.parameters.retry_after : undefined;
 
 const isUpdate = (value: unknown): value is Update =>
   typeof value === "object" && value !== null && Number.isSafeInteger(Reflect.get(value, "update_id"));

@@ -24,7 +24,9 @@ export type Fault =
   /** Carries it out and drops the connection: the client never hears. */
   | { readonly type: "lose-answer" }
   /** Drops the connection and carries out nothing. */
-  | { readonly type: "drop" };
+  | { readonly type: "drop" }
+  /** Carries it out, and answers then. */
+  | { readonly type: "slow"; readonly until: Promise<void> };
 
 /**
  * A state that the server can see; it goes on when the watcher is done.
@@ -239,6 +241,7 @@ export async function openBotApi(watch: Watch = () => undefined): Promise<BotApi
       const result = await carryOut(bot, call, request, refuse);
       await watch({ type: "done", call, result });
       if (fault?.type === "lose-answer") return void request.socket.destroy();
+      if (fault?.type === "slow") await fault.until;
       if (result !== undefined && !response.writableEnded)
         answer(200, { ok: true, result }, () => void watch({ type: "answered", call, result }));
     } finally {

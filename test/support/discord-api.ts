@@ -31,7 +31,9 @@ export type DiscordFault =
   | { readonly type: "error"; readonly status: number; readonly code: number; readonly message: string }
   | { readonly type: "rate-limit"; readonly seconds: number; readonly isGlobal?: boolean }
   /** Carries it out and drops the connection: the client never hears. */
-  | { readonly type: "lose-answer" };
+  | { readonly type: "lose-answer" }
+  /** Carries it out, and answers then. */
+  | { readonly type: "slow"; readonly until: Promise<void> };
 
 export interface TestChannel {
   readonly id: string;
@@ -82,6 +84,8 @@ export interface DiscordApi {
   keepFile(file: DiscordFile): string;
   /** Somebody presses a button, or gives a command. Resolves with the answer that Discord gets, which it wants once. */
   interact(token: string, interaction: object): Promise<Json>;
+  /** The bot has logged in as often as it may, until so much later. It is told so once. */
+  forbidLogin(resetAfterMs: number): void;
   /** Connections that are open. */
   connections(): Promise<number>;
   /** For the next requests whose method and path begin so, in turn. */
@@ -115,6 +119,7 @@ export async function openDiscordApi(watch: WatchChats = watchNothing): Promise<
   const interactions = new Map<string, { readonly secret: string; readonly answered: (answer: Json) => void }>();
   /** Of the bot's own, by message. */
   const reactions = new Map<string, Set<string>>();
+  let loginResetMs = 0;
   let lastId = 1_100_000_000_000_000_000n;
 
   const server = createServer((request, response) => void serve(request, response));
@@ -186,6 +191,7 @@ export async function openDiscordApi(watch: WatchChats = watchNothing): Promise<
       const [status, given] = carryOut(bot, { token, method, path, query, body, files });
       if (isPost) await watch({ moment: "sent", ...said, isRepeated: sent.length === before });
       if (fault?.type === "lose-answer") return void request.socket.destroy();
+      if (fault?.type === "slow") await fault.until;
       // Of messages that it asks for, it gets those that it missed.
       const isOffer = place !== undefined && Array.isArray(given) && given.length > 0;
       if (isPost || isOffer)
@@ -203,6 +209,12 @@ export async function openDiscordApi(watch: WatchChats = watchNothing): Promise<
   const placeOf = (channelId: unknown): string => {
     const id = String(channelId);
     return channels.get(id)?.type === 1 ? `1${id.slice(1)}` : id;
+  };
+
+  const takeLoginLimit = (): object => {
+    const resetMs = loginResetMs;
+    loginResetMs = 0;
+    return { remaining: resetMs === 0 ? 999 : 0, reset_after: resetMs };
   };
 
   const takeFault = (request: string): DiscordFault | undefined => {
@@ -262,7 +274,7 @@ export async function openDiscordApi(watch: WatchChats = watchNothing): Promise<
           {
             url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/gateway`,
             shards: 1,
-            session_start_limit: { total: 1_000, remaining: 999, reset_after: 0, max_concurrency: 1 },
+            session_start_limit: { total: 1_000, ...takeLoginLimit(), max_concurrency: 1 },
           },
         ];
       case "POST /users/@me/channels": {
@@ -384,6 +396,7 @@ export async function openDiscordApi(watch: WatchChats = watchNothing): Promise<
       gateway.dispatch(token, "INTERACTION_CREATE", { ...interaction, id, token: secret, version: 1 });
       return promise;
     },
+    forbidLogin: (resetAfterMs) => void (loginResetMs = resetAfterMs),
     connections: promisify(server.getConnections.bind(server)),
     fail: (request, ...list) => void faults.set(request, [...(faults.get(request) ?? []), ...list]),
     until,

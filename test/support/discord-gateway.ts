@@ -43,6 +43,8 @@ export interface DiscordGateway {
   silenceNext(): void;
   /** The next connection wants heartbeats at this pace; that none comes for `silenceMsMax` is a violation, and ends it. */
   paceNext(everyMs: number, silenceMsMax: number): void;
+  /** The next connection, or login on one, is answered then: it sees nothing of the gateway before. */
+  slowNext(step: "connection" | "login", until: Promise<void>): void;
   /** Logins are ended with this code. */
   refuseLogins(code: number): void;
   close(): void;
@@ -93,6 +95,12 @@ export function openDiscordGateway({
   let nextIsSilent = false;
   let nextPace = slowPace;
   let refusal: number | undefined;
+  const slow = new Map<"connection" | "login", Promise<void>>();
+  const takeSlow = (step: "connection" | "login"): Promise<void> | undefined => {
+    const until = slow.get(step);
+    slow.delete(step);
+    return until;
+  };
   let count = 0;
 
   server.on("upgrade", (request, socket, head) => {
@@ -100,7 +108,8 @@ export function openDiscordGateway({
     const asked = Object.fromEntries(searchParams);
     if (pathname !== "/gateway" || asked["v"] !== "10" || asked["encoding"] !== "json")
       violations.push(`gateway: connected to ${request.url}`);
-    sockets.handleUpgrade(request, socket, head, (open) => serve(open));
+    const late = takeSlow("connection");
+    sockets.handleUpgrade(request, socket, head, (open) => void (late ?? Promise.resolve()).then(() => serve(open)));
   });
 
   const send = (socket: WebSocket, frame: object): void => socket.send(JSON.stringify(frame));
@@ -132,13 +141,16 @@ export function openDiscordGateway({
           beat(socket, session, frame.d);
           break;
         case 2:
-          if (session !== undefined) breakOff(socket, 4_005, "a second login");
-          else session = identify(socket, frame.d as Identify);
+        case 6: {
+          const answer = (): void => {
+            if (session !== undefined) breakOff(socket, 4_005, "a second login");
+            else session = frame.op === 2 ? identify(socket, frame.d as Identify) : resume(socket, frame.d as Resume);
+          };
+          const late = takeSlow("login");
+          if (late === undefined) answer();
+          else void late.then(() => (socket.readyState === WebSocket.OPEN ? answer() : undefined));
           break;
-        case 6:
-          if (session !== undefined) breakOff(socket, 4_005, "a second login");
-          else session = resume(socket, frame.d as Resume);
-          break;
+        }
         default:
           breakOff(socket, 4_001, `there is no frame ${frame.op} of a client`);
       }
@@ -271,6 +283,7 @@ export function openDiscordGateway({
     paceNext(everyMs, silenceMsMax) {
       nextPace = { everyMs, silenceMsMax };
     },
+    slowNext: (step, until) => void slow.set(step, until),
     refuseLogins(code) {
       refusal = code;
     },
