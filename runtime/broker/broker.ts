@@ -157,8 +157,6 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
     (agentId: string, keys: readonly string[]): Tries<FullWay, unknown>["onGivenUp"] =>
     (way, failed, next) => {
       const rest = restMs[failed.kind];
-      // A program may know a newer key.
-      if (failed.kind === "credential") secrets.forget();
       if (rest > 0)
         resting.set(restOf(way.target.provider.id, way.profile, agentId), {
           untilMs: clock.nowMs() + rest,
@@ -220,13 +218,14 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
 
   /**
    * Models in order, each with its credentials; those that rest come last among their model's. Credentials of a model are looked for when
-   * it is its turn: mostly the first one answers, and a program or a renewal for the others would only make it wait.
+   * it is its turn: mostly the first one answers, and a program or a renewal for the others would only make it wait. One that is refused is
+   * read again, and tried once more if it is another one by now: it was changed where it is kept.
    */
   async function* waysOf(
     targets: readonly Target[],
     agentId: string,
     authProfile?: string,
-  ): AsyncGenerator<FullWay, undefined> {
+  ): AsyncGenerator<FullWay, undefined, ProviderFailure | undefined> {
     let isOne = false;
     const why: string[] = [];
     for (const target of targets) {
@@ -245,8 +244,17 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
         usable.filter((each) => until(each) <= clock.nowMs()),
         usable.filter((each) => until(each) > clock.nowMs()),
       ];
-      for (const credential of [...ready, ...tired.toSorted((a, b) => until(a) - until(b))])
-        yield { model: target.model, profile: credential.id, target, credential };
+      for (const credential of [...ready, ...tired.toSorted((a, b) => until(a) - until(b))]) {
+        const headers = await headerTexts(target.provider);
+        const way = { model: target.model, profile: credential.id, target, credential };
+        const failed = yield way;
+        if (failed?.kind !== "credential") continue;
+        secrets.forget(limits.secretProgramAgainMs);
+        const again = (await findCredentials(agentId, target, chosen)).usable.find(({ id }) => id === credential.id);
+        if (again === undefined) continue;
+        if (formOf(again) !== formOf(credential) || (await headerTexts(target.provider)) !== headers)
+          yield { ...way, credential: again };
+      }
       isOne ||= usable.length > 0;
       if (usable.length === 0) why.push(`${target.model}: ${describe(problems)}`);
     }
@@ -276,6 +284,10 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
       );
     }
   }
+
+  /** To compare them. */
+  const headerTexts = async ({ headers }: ProviderSettings): Promise<string> =>
+    JSON.stringify(await Promise.all(Object.values(headers).map((told) => secrets.read(told))));
 
   /** Their values are added to `keys`. */
   async function headersOf(provider: ProviderSettings, keys: string[]): Promise<Record<string, string>> {

@@ -1,12 +1,14 @@
 /**
  * Secrets by reference, read in this thread and nowhere else, when a call needs them: a file and what `cloister secrets` keeps each time,
- * so that what was changed counts at once; what a program said again after some minutes, after a reload, and when its key was refused.
+ * so that what was changed counts at once; what a program said again after some minutes, after a reload, and when its key was refused. Of programs a few run
+ * at once: a configuration may name many, and each may ask another machine.
  */
 import { realpath, stat } from "node:fs/promises";
 import path from "node:path";
 import { isInside } from "../config/paths.ts";
 import { limits } from "../kernel/limits.ts";
 import { own } from "./own.ts";
+import { makePlaces } from "./places.ts";
 import type { ModelSettings, SecretRef, SecretValue } from "./port.ts";
 import { readPrivate } from "./private-file.ts";
 import { findSecret } from "./secret-file.ts";
@@ -15,8 +17,8 @@ import { runSecretProgram } from "./secret-program.ts";
 export interface SecretReader {
   /** Never rejects; what is `missing` is for the operator: it may name files. */
   read(value: SecretValue): Promise<Exclude<SecretValue, { ref: SecretRef }>>;
-  /** What programs said counts no more. */
-  forget(): void;
+  /** What programs said counts no more, or what they said so long ago. */
+  forget(olderMs?: number): void;
 }
 
 interface Said {
@@ -29,17 +31,27 @@ export function makeSecretReader(
   nowMs: () => number,
 ): SecretReader {
   const said = new Map<string, Said>();
+  const places = makePlaces(limits.secretProgramsMax, limits.secretProgramsOfOneMax);
+
+  const run = async (stateDir: string, program: string, argument: string): Promise<string> => {
+    const leave = await places.enter(program, never);
+    try {
+      return await runSecretProgram(stateDir, program, argument);
+    } finally {
+      leave();
+    }
+  };
 
   const fromProgram = (stateDir: string, { provider = "", id }: SecretRef): Promise<string> => {
     const key = JSON.stringify([provider, id]);
     const known = said.get(key);
     if (known !== undefined && nowMs() - known.atMs < limits.secretProgramKeepMs) return known.text;
     // Calls of the same moment share one run.
-    const text = runSecretProgram(stateDir, provider, id);
-    const run = { text, atMs: nowMs() };
-    said.set(key, run);
+    const text = run(stateDir, provider, id);
+    const mine = { text, atMs: nowMs() };
+    said.set(key, mine);
     text.catch(() => {
-      if (said.get(key) === run) said.delete(key);
+      if (said.get(key) === mine) said.delete(key);
     });
     return text;
   };
@@ -63,9 +75,13 @@ export function makeSecretReader(
         return { missing: `${what}: ${(error as Error).message}` };
       }
     },
-    forget: () => said.clear(),
+    forget(olderMs = 0) {
+      for (const [key, { atMs }] of said) if (nowMs() - atMs >= olderMs) said.delete(key);
+    },
   };
 }
+
+const never = new AbortController().signal;
 
 /** Whoever may write the configuration gets by this no file that is the gateway's own, such as the operator's key. */
 async function fromFile(stateDir: string, file: string): Promise<string | undefined> {

@@ -28,8 +28,8 @@ export interface Way {
 }
 
 export interface Tries<W extends Way, T> {
-  /** In the order in which they are tried; those of one model stand together. The next is asked for when one is given up. */
-  readonly ways: AsyncIterator<W, undefined>;
+  /** In the order in which they are tried; those of one model stand together. The next is asked for when one is given up, with why. */
+  readonly ways: AsyncIterator<W, undefined, ProviderFailure | undefined>;
   readonly once: (way: W) => Promise<T>;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -41,7 +41,7 @@ export interface Tries<W extends Way, T> {
 export async function tryWays<W extends Way, T>(tries: Tries<W, T>): Promise<T> {
   const { ways, onGivenUp } = tries;
   let last: unknown;
-  let found = await ways.next();
+  let found = await ways.next(undefined);
   while (found.done !== true) {
     const way = found.value;
     try {
@@ -49,7 +49,7 @@ export async function tryWays<W extends Way, T>(tries: Tries<W, T>): Promise<T> 
     } catch (error) {
       if (!(error instanceof ProviderFailure) || error.kind === "refused" || error.kind === "context") throw error;
       last = error;
-      found = await ways.next().catch((unknown: unknown) => {
+      found = await ways.next(error).catch((unknown: unknown) => {
         onGivenUp(way, error, undefined);
         throw unknown;
       });

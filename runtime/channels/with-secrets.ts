@@ -44,14 +44,18 @@ export function withSecrets<S extends AccountSettings>(
             await opened.adapter.run(signal);
           } catch (error) {
             // A program may say another one now.
-            if (isCoded(error) && error.code === "CLOISTER_CHANNEL_CREDENTIAL") secrets.forget();
+            if (isCoded(error) && error.code === "CLOISTER_CHANNEL_CREDENTIAL")
+              secrets.forget(limits.secretProgramAgainMs);
             throw error;
           }
         },
         async whenOther(signal) {
           const refused = opened?.form;
-          do await host.pause(limits.channelSecretLookMs, signal);
-          while (!signal.aborted && (await isStill(refused)));
+          do {
+            await host.pause(limits.channelSecretLookMs, signal);
+            if (signal.aborted) return;
+            secrets.forget(limits.secretProgramLookMs);
+          } while (await isStill(refused));
         },
         probe: async (signal) => (await open()).adapter.probe(signal),
         send: async (part) => adapter().send(part),

@@ -83,6 +83,14 @@ export const limits = {
   /** A program that gives a secret may ask another machine; a person who has to confirm is not waited for. What it said is asked for again after so long. */
   secretProgramMs: 10_000,
   secretProgramKeepMs: 600_000,
+  /** When its key was refused, it is asked again if it said that so long ago; for an account that waits for another key, once in the longer time. */
+  secretProgramAgainMs: 10_000,
+  secretProgramLookMs: 60_000,
+  /** How many of such programs run at once for one thread or command, and of those with one name. */
+  secretProgramsMax: 8,
+  secretProgramsOfOneMax: 4,
+  /** How long a command that follows all references begins with further ones. */
+  secretsCheckMs: 60_000,
   /** How often the gateway's own doors look whether a secret that they refer to is another one. */
   secretLookMs: 30_000,
   /** Who changes a file of secrets holds it for milliseconds, and for one answer of a provider when a token is renewed: longer, and its process has died. */

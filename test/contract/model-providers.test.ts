@@ -1,5 +1,5 @@
 /** Each provider through its real package, against a server that speaks its wire format (needs A11, A17.3). */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { limits } from "../../runtime/kernel/limits.ts";
@@ -311,6 +311,67 @@ test.each([
     expect(await keysOf("b")).toEqual(["b"]);
   },
 );
+
+describe("a key that was refused", () => {
+  const refusing = (good: string) =>
+    openWireServer("anthropic-messages", ({ headers }, _count, response) =>
+      headers["x-api-key"] === good || headers["x-tenant"] === good
+        ? answerWire("anthropic-messages", say({ pieces: ["yes"] }), response)
+        : response
+            .writeHead(401, { "content-type": "application/json" })
+            .end('{"error":{"type":"authentication_error"}}'),
+    );
+  const ref = { ref: { source: "exec", provider: "vault", id: "key" } } as const;
+
+  /** A program that says what is in a file, and counts. */
+  async function openVault(changes: Parameters<typeof provider>[1]) {
+    const server = await refusing("sk-new");
+    const told = provider("anthropic", {
+      api: "anthropic-messages",
+      baseUrl: server.baseUrl,
+      models: { m: { id: "m" } },
+      ...changes,
+    });
+    const opened = openBroker([told]);
+    const stateDir = path.dirname(opened.agentDir("main"));
+    const folder = path.join(stateDir, "secret-programs");
+    mkdirSync(folder, { mode: 0o700 });
+    const [kept, count] = [path.join(stateDir, "vault-key"), path.join(stateDir, "vault-count")];
+    writeFileSync(path.join(folder, "vault"), `#!/bin/sh\nprintf x >> ${count}\ncat ${kept}\n`, { mode: 0o700 });
+    writeFileSync(kept, "sk-old");
+    return {
+      ...opened,
+      server,
+      rotate: () => writeFileSync(kept, "sk-new"),
+      runs: () => readFileSync(count, "utf8").length,
+    };
+  }
+
+  test.each([
+    ["the credential", { apiKey: ref }],
+    ["a header", { apiKey: { value: "sk-x" }, headers: { "x-tenant": ref } }],
+  ])("is read again from its program within the call, and another one answers it: %s", async (_what, changes) => {
+    const { ask, rotate, runs, pass, server, logged } = await openVault(changes);
+    expect(codeOf(await ask())).toBe("CLOISTER_MODEL_CREDENTIAL");
+    expect([server.received.length, runs()]).toEqual([1, 1]);
+    rotate();
+    pass(limits.secretProgramAgainMs);
+    expect(codeOf(await ask())).toBe("ok");
+    expect([server.received.length, runs()]).toEqual([3, 2]);
+    expect(codeOf(await ask())).toBe("ok");
+    expect([server.received.length, runs()]).toEqual([4, 2]);
+    expect(JSON.stringify(logged)).not.toMatch(/sk-(old|new)/);
+  });
+
+  test("that is the same is not tried again, and its program is not run for each refusal", async () => {
+    const { ask, runs, pass, server } = await openVault({ apiKey: ref });
+    for (let n = 0; n < 5; n++) expect(codeOf(await ask())).toBe("CLOISTER_MODEL_CREDENTIAL");
+    expect([server.received.length, runs()]).toEqual([5, 1]);
+    pass(limits.secretProgramAgainMs);
+    for (let n = 0; n < 5; n++) await ask();
+    expect([server.received.length, runs()]).toEqual([10, 2]);
+  });
+});
 
 test("a redirect is no way to another host: the key would go with it", async () => {
   const { ask, server } = await open("anthropic-messages", [refuse(307, {}, { location: "http://127.0.0.1:1/" })]);

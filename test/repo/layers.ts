@@ -481,6 +481,7 @@ export const rooms: readonly Room[] = [
       "runtime/broker/secret-refs.ts",
       "runtime/broker/secret-file.ts",
       "runtime/broker/secret-program.ts",
+      "runtime/broker/places.ts",
       "runtime/broker/private-file.ts",
     ],
     why: "References to secrets, for the threads that use them, and what the gateway keeps of its own.",

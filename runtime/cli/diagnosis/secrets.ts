@@ -4,6 +4,7 @@ import { isSecretAt, remedyFor } from "../../broker/follow-secrets.ts";
 import { profilesFileIn, readProfiles } from "../../broker/profile-file.ts";
 import { makeSecretReader, type SecretReader } from "../../broker/secret-refs.ts";
 import type { ResolvedConfig } from "../../config/index.ts";
+import { limits } from "../../kernel/limits.ts";
 import type { Finding } from "./finding.ts";
 
 /** As the configuration's own warnings are: `path` is the key, or the place in a file. */
@@ -13,17 +14,22 @@ export interface LostSecret {
   readonly remedy: string;
   /** Of a variable: the gateway may have another environment than who asks. */
   readonly isOfEnvironment: boolean;
+  /** Whether it can be read is not known: those before it took too long. */
+  readonly isUnread?: true;
 }
 
 /** What cannot be read keeps what needs it from working, and nothing else. */
 export async function checkSecrets(config: ResolvedConfig): Promise<readonly Finding[]> {
-  return (await findLostSecrets(config)).map(({ path, message, remedy, isOfEnvironment }) => ({
+  return (await findLostSecrets(config)).map(({ path, message, remedy, isOfEnvironment, isUnread }) => ({
     id: "config.secret",
-    severity: isOfEnvironment ? "warning" : "error",
+    severity: isOfEnvironment || isUnread === true ? "warning" : "error",
     what: `${path} ${message}`,
-    why: isOfEnvironment
-      ? "What needs it is off, unless the gateway is given the variable in another way than this command."
-      : "What needs it is off; everything else works.",
+    why:
+      isUnread === true
+        ? "Whether what needs it works is not known."
+        : isOfEnvironment
+          ? "What needs it is off, unless the gateway is given the variable in another way than this command."
+          : "What needs it is off; everything else works.",
     remedy,
   }));
 }
@@ -34,15 +40,42 @@ interface Place {
 }
 
 /** In the order of the configuration, without what that warns of already; then those of the agents' `auth-profiles.json`. */
-export async function findLostSecrets(config: ResolvedConfig): Promise<readonly LostSecret[]> {
+export async function findLostSecrets(
+  config: ResolvedConfig,
+  nowMs: () => number = Date.now,
+): Promise<readonly LostSecret[]> {
   const { stateDir, models, warnings } = config;
-  const secrets = makeSecretReader(() => ({ stateDir, variables: models.variables }), Date.now);
+  const secrets = makeSecretReader(() => ({ stateDir, variables: models.variables }), nowMs);
   const places = [...placesIn(config), ...(await placesOfProfiles(config))];
   const once = new Map(places.map((place) => [JSON.stringify(place), place]));
   const told = new Set(warnings.map(({ path }) => path));
-  const lost = await Promise.all([...once.values()].map((place) => follow(place, secrets)));
+  const lost = await followInTime([...once.values()], secrets, nowMs);
   return lost.flat().filter(({ path }) => !told.has(path));
 }
+
+/** A few at once, and none is begun after a time: a program may take ten seconds, and there may be many. */
+async function followInTime(
+  places: readonly Place[],
+  secrets: Pick<SecretReader, "read">,
+  nowMs: () => number,
+): Promise<readonly (readonly LostSecret[])[]> {
+  const untilMs = nowMs() + limits.secretsCheckMs;
+  const lost: (readonly LostSecret[])[] = places.map(() => []);
+  const left = places.entries();
+  const work = async (): Promise<void> => {
+    for (const [at, place] of left) lost[at] = nowMs() < untilMs ? await follow(place, secrets) : [unread(place)];
+  };
+  await Promise.all(Array.from({ length: limits.secretProgramsMax }, work));
+  return lost;
+}
+
+const unread = ({ key }: Place): LostSecret => ({
+  path: key,
+  message: `was not followed: those before it took ${limits.secretsCheckMs / 1_000} s`,
+  remedy: "run the programs of secret-programs by hand: one that does not answer holds up the others",
+  isOfEnvironment: false,
+  isUnread: true,
+});
 
 async function follow({ key, secret }: Place, secrets: Pick<SecretReader, "read">): Promise<readonly LostSecret[]> {
   const found = await secrets.read(secret);

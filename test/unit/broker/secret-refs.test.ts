@@ -197,6 +197,39 @@ describe("a secret of a program", () => {
     expect(readFileSync(count, "utf8")).toHaveLength(5);
   });
 
+  it("that was refused is asked for again, but not sooner than it says", async () => {
+    const count = path.join(outside, "count");
+    program("vault", `printf x >> ${count}; printf k`);
+    const reader = open();
+    const ask = () => reader.read({ ref: { source: "exec", provider: "vault", id: "x" } });
+    await ask();
+    nowMs = 9_999;
+    reader.forget(10_000);
+    await ask();
+    expect(readFileSync(count, "utf8")).toHaveLength(1);
+    nowMs = 10_000;
+    reader.forget(10_000);
+    await ask();
+    expect(readFileSync(count, "utf8")).toHaveLength(2);
+  });
+
+  it("runs beside a few others at once, and one program leaves places to the others", async () => {
+    const started = (): readonly string[] => readdirSync(outside).filter((name) => name.endsWith(".on"));
+    const script = (name: string) =>
+      `: > ${outside}/${name}-$1.on; while ! test -e ${outside}/go; do sleep 0.02; done; printf k`;
+    for (const name of ["slow", "other"]) program(name, script(name));
+    const reader = open();
+    const ask = (provider: string, id: number) => reader.read({ ref: { source: "exec", provider, id: String(id) } });
+    const many = Array.from({ length: 2 * limits.secretProgramsMax }, (_, id) => ask("slow", id));
+    await eventually(() => expect(started()).toHaveLength(limits.secretProgramsOfOneMax));
+    const others = Array.from({ length: limits.secretProgramsMax }, (_, id) => ask("other", id));
+    await eventually(() => expect(started()).toHaveLength(limits.secretProgramsMax));
+    put("go", "");
+    expect(new Set((await Promise.all([...many, ...others])).map((found) => JSON.stringify(found)))).toEqual(
+      new Set(['{"value":"k"}']),
+    );
+  });
+
   it.each([
     ["that fails", () => program("p", `echo ${canary}; exit 3`), "exit code 3"],
     ["that writes too much", () => program("p", "yes"), "wrote more than"],

@@ -19,7 +19,7 @@ function open(botToken: string | typeof at, isRefused: (token: string) => boolea
   let ran = 0;
   let held: Promise<void> | undefined;
   let kept: string | undefined = "t-1";
-  let forgotten = 0;
+  const forgets: (number | undefined)[] = [];
   const channel: ChannelModule<Settings> = {
     manifest: { id: "test" } as never,
     open: (settings) => {
@@ -42,7 +42,7 @@ function open(botToken: string | typeof at, isRefused: (token: string) => boolea
       await held;
       return "ref" in told && kept !== undefined ? { value: kept } : { missing: "store: bot: there is none" };
     },
-    forget: () => void forgotten++,
+    forget: (olderMs?: number) => void forgets.push(olderMs),
   };
   const clock = makeVirtualClock();
   const host = { pause: clock.pause } as Partial<ChannelHost> as ChannelHost;
@@ -59,7 +59,7 @@ function open(botToken: string | typeof at, isRefused: (token: string) => boolea
       held = promise;
       return resolve;
     },
-    forgotten: () => forgotten,
+    forgets,
     run: () => adapter.run(new AbortController().signal),
   };
 }
@@ -125,9 +125,9 @@ test("an account that ends while its secret is read waits for none, and begins n
 });
 
 test("what a program said is asked for again when the platform does not take it", async () => {
-  const { run, forgotten } = open(at, (token) => token === "t-1");
+  const { run, forgets } = open(at, (token) => token === "t-1");
   await expect(run()).rejects.toMatchObject({ code: "CLOISTER_CHANNEL_CREDENTIAL" });
-  expect(forgotten()).toBe(1);
+  expect(forgets).toHaveLength(1);
 });
 
 test("an account that was not taken learns that its secret is another one, and not that it is away or the same again", async () => {
@@ -145,6 +145,17 @@ test("an account that was not taken learns that its secret is another one, and n
   expect(isOther).toBe(false);
   await clock.advance(1);
   expect(isOther).toBe(true);
+});
+
+test("a program is asked again for the secret of an account that was not taken, once a minute", async () => {
+  const { adapter, run, forgets, clock } = open(at, () => true);
+  await expect(run()).rejects.toThrow();
+  const ending = new AbortController();
+  const looked = adapter.whenOther?.(ending.signal);
+  await clock.advance(2 * limits.channelSecretLookMs);
+  ending.abort();
+  await looked;
+  expect(forgets).toEqual([limits.secretProgramAgainMs, limits.secretProgramLookMs, limits.secretProgramLookMs]);
 });
 
 test("what looks for another secret ends with its signal", async () => {
