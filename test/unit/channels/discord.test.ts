@@ -28,7 +28,8 @@ const parse = (changes: object, place: Parameters<typeof parseMessage>[1]["place
 
 describe("a message of Discord", () => {
   test("has every fact that Discord tells", () => {
-    expect(parse({ guild_id: guildId, member: { nick: "Annie", roles: ["1", "2"] } })).toEqual({
+    const timestamp = "2023-11-14T22:13:20.000000+00:00";
+    expect(parse({ timestamp, guild_id: guildId, member: { nick: "Annie", roles: ["1", "2"] } })).toEqual({
       messageId: "1200000000000000001",
       peer: { kind: "channel", id: room },
       guildId,
