@@ -9,8 +9,9 @@ export const neverLeft: ReadonlySet<string> = new Set([
   "EHOSTUNREACH",
 ]);
 
-/** As the clients name that they gave up. */
+/** As the clients name that they gave up, some by their words alone: also one whose request waited behind another until then. */
 const timeouts: ReadonlySet<string> = new Set(["TimeoutError", "AbortError"]);
+const timeoutWords = /timed out|^Request aborted manually$/;
 
 /** The system's name of the fault, which the clients wrap in errors of their own. */
 export function networkFault(error: unknown): string {
@@ -18,7 +19,7 @@ export function networkFault(error: unknown): string {
   for (let depth = 0; depth < 5 && typeof cause === "object" && cause !== null; depth++) {
     const code: unknown = Reflect.get(cause, "code");
     if (typeof code === "string" && /^(?:E[A-Z_]+|UND_ERR_[A-Z_]+)$/.test(code)) return code;
-    if (cause instanceof Error && (timeouts.has(cause.name) || /timed out/.test(cause.message)))
+    if (cause instanceof Error && (timeouts.has(cause.name) || timeoutWords.test(cause.message)))
       return "no answer in time";
     cause = Reflect.get(cause, "cause") ?? Reflect.get(cause, "original") ?? Reflect.get(cause, "error");
   }

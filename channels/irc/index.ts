@@ -30,6 +30,8 @@ interface Connection {
 
 function openAccount(settings: IrcSettings, host: ChannelHost): ChannelAdapter {
   let open: Connection | undefined;
+  /** Why there is none. */
+  let lastFailure: unknown;
   /** The server counts lines of the connection, whoever they are for. */
   let last = Promise.resolve();
   let sentInBurst = 0;
@@ -128,6 +130,8 @@ function openAccount(settings: IrcSettings, host: ChannelHost): ChannelAdapter {
         host.log("warn", "the account was put out of a room of IRC", { room, by: nick });
       });
       client.on("irc error", ({ error, channel: room, nick, reason }) => {
+        // What the server says before it ends the connection.
+        if (error === "irc") lastError = reason;
         if (room !== undefined)
           host.log("warn", "IRC refused something in a room", { room, error, reason: reason ?? "" });
         const { service } = settings.nickserv ?? {};
@@ -159,6 +163,7 @@ function openAccount(settings: IrcSettings, host: ChannelHost): ChannelAdapter {
       signal.addEventListener("abort", stop, { once: true });
       try {
         await logIn(client, settings, host, closed.promise, signal);
+        lastFailure = undefined;
         if (!signal.aborted) {
           open = { client, lost: losing.signal };
           enterRooms(client);
@@ -167,6 +172,9 @@ function openAccount(settings: IrcSettings, host: ChannelHost): ChannelAdapter {
         const reason = await closed.promise;
         if (!signal.aborted)
           throw failure("CLOISTER_CHANNEL_OFFLINE", `the connection to ${placeOf(settings)} ended: ${reason}`);
+      } catch (error) {
+        lastFailure = error;
+        throw error;
       } finally {
         signal.removeEventListener("abort", stop);
         losing.abort();
@@ -180,7 +188,9 @@ function openAccount(settings: IrcSettings, host: ChannelHost): ChannelAdapter {
     async probe(signal) {
       const connection = open;
       if (connection === undefined)
-        throw failure("CLOISTER_CHANNEL_OFFLINE", `the account is not connected to ${placeOf(settings)}`);
+        throw (
+          lastFailure ?? failure("CLOISTER_CHANNEL_OFFLINE", `the account is not connected to ${placeOf(settings)}`)
+        );
       const { client, lost } = connection;
       if (!(await roundTrip(client, host, AbortSignal.any([lost, signal]))))
         throw failure("CLOISTER_CHANNEL_OFFLINE", `${placeOf(settings)} does not answer at the moment`);
@@ -203,7 +213,7 @@ function openAccount(settings: IrcSettings, host: ChannelHost): ChannelAdapter {
 async function logIn(
   client: Client,
   settings: IrcSettings,
-  { log }: ChannelHost,
+  { log, accountId }: ChannelHost,
   closed: Promise<string>,
   signal: AbortSignal,
 ): Promise<void> {
@@ -224,7 +234,7 @@ async function logIn(
         failure(
           "CLOISTER_CHANNEL_CREDENTIAL",
           `${placeOf(settings)} does not let the account in: ${reason ?? error}`,
-          "correct the password of the account in channels.irc",
+          passwordRemedy(accountId),
         ),
       );
   });
@@ -244,10 +254,16 @@ async function logIn(
     ping_timeout: limits.ircPingTimeoutSeconds,
   });
   const ended = closed.then((reason) => {
-    if (!signal.aborted) throw failure("CLOISTER_CHANNEL_OFFLINE", `${placeOf(settings)} was not reached: ${reason}`);
+    if (signal.aborted) return;
+    // Some servers say it in words alone.
+    const remedy = /password/i.test(reason) ? passwordRemedy(accountId) : undefined;
+    throw failure("CLOISTER_CHANNEL_OFFLINE", `${placeOf(settings)} was not reached: ${reason}`, remedy);
   });
   await Promise.race([registered.promise, ended]);
 }
+
+const passwordRemedy = (accountId: string): string =>
+  `set channels.irc.accounts.${accountId}.password to the password of the server`;
 
 function nickFailure({ nick }: IrcSettings, reason: string) {
   return failure(

@@ -1,6 +1,7 @@
 /** Channels and their accounts, as the gateway has just asked them. */
 import { z } from "zod";
 import type { ChannelManifest } from "../../../channels/port.ts";
+import { showableText } from "../terminal.ts";
 import { formatTable } from "./table.ts";
 
 export type ChannelProbes =
@@ -14,6 +15,7 @@ const account = z.object({
   running: z.boolean().optional().catch(undefined),
   connected: z.boolean().optional().catch(undefined),
   lastError: z.string().optional().catch(undefined),
+  remedy: z.string().optional().catch(undefined),
 });
 
 const summary = z.object({ possibleDuplicates: z.number().catch(0) }).catch({ possibleDuplicates: 0 });
@@ -40,10 +42,18 @@ export function formatChannels(probes: ChannelProbes): readonly string[] {
     ["CHANNEL", "ACCOUNT", "STATE", "LAST ERROR"].map((title) => ({ title })),
     rows,
   );
+  const remedies = Object.entries(channelAccounts).flatMap(([channel, accounts]) =>
+    accounts.flatMap(({ accountId, remedy }) =>
+      remedy === undefined ? [] : [showableText(`${channel}/${accountId}: ${remedy}`)],
+    ),
+  );
+  const helped = remedies.length === 0 ? table : [...table, "", "what helps:", ...remedies];
   const repeated = Object.entries(summaries).flatMap(([channel, { possibleDuplicates: count }]) =>
     count === 0 ? [] : [`${channel}: ${count} possible ${count === 1 ? "duplicate" : "duplicates"}`],
   );
-  return repeated.length === 0 ? table : [...table, "", ...repeated, "which: cloister audit --kind possible_duplicate"];
+  return repeated.length === 0
+    ? helped
+    : [...helped, "", ...repeated, "which: cloister audit --kind possible_duplicate"];
 }
 
 function state(found: Record<"enabled" | "configured" | "running" | "connected", boolean | undefined>): string {

@@ -204,4 +204,30 @@ test("the server's password lets it in, and a wrong one does not", async () => {
   const refused = await openChannel(makeRig({ server, settings: { password: "wrong" } }), undefined, false);
   await eventually(() => expect(refused.states.length).toBeGreaterThan(1));
   expect(refused.states.map(({ type }) => type)).not.toContain("online");
+  const wanted = {
+    message: expect.stringMatching(/was not reached: .*password/i),
+    remedy: "set channels.irc.accounts.default.password to the password of the server",
+  };
+  expect(refused.states).toContainEqual({ type: "waiting", refusal: expect.objectContaining(wanted) });
+  expect(await refused.channel.probe("default")).toMatchObject({ ok: false, refusal: wanted });
+});
+
+test("a server that says by its number that the password is wrong is not asked again: CLOISTER_CHANNEL_CREDENTIAL", async () => {
+  const server = createServer((socket) => {
+    socket.on("error", () => undefined).resume();
+    socket.write(":irc.test 464 helper :Password incorrect\r\n");
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const { states } = await openChannel(makeRig({ settings: { port, password: "wrong" } }), undefined, false);
+  await eventually(() =>
+    expect(states.at(-1)).toMatchObject({
+      type: "failed",
+      refusal: {
+        code: "CLOISTER_CHANNEL_CREDENTIAL",
+        remedy: "set channels.irc.accounts.default.password to the password of the server",
+      },
+    }),
+  );
 });

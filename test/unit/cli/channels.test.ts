@@ -43,6 +43,20 @@ describe("cloister channels", () => {
       params: { probe: true, channel: "telegram" },
     });
     expect(cli.terminal.outText()).toMatch(/telegram +default +not connected +Telegram does not know/);
+    expect(cli.terminal.outText()).not.toContain("what helps");
+  });
+
+  it("says below the accounts what helps each of them", async () => {
+    const faults = { lastError: "not known", remedy: "set channels.x.accounts.y.token\nto another one" };
+    const telegram = [
+      { accountId: "home", connected: true },
+      { accountId: "work", connected: false, ...faults },
+    ];
+    await cli.serve((asked, { answer }) => answer(asked, { channelAccounts: { telegram, irc: [{ accountId: "a" }] } }));
+    expect(await cli.run("channels")).toBe(0);
+    expect(cli.terminal.outText()).toMatch(
+      /\n\nwhat helps:\ntelegram\/work: set channels\.x\.accounts\.y\.token.to another one\s*$/s,
+    );
   });
 
   it("capabilities tells of each channel what it can and what it cannot, without a gateway", async () => {
