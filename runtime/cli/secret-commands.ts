@@ -23,6 +23,14 @@ export function addSecrets({ program, context, exit }: Shell): void {
       exit(await runSecretsSet(context(), name, options));
     });
   secrets
+    .command("reload")
+    .description("have the running gateway ask secret programs again, and read the secrets of its doors at once")
+    .option("--json", "print JSON")
+    .action(async (options: SecretsOptions) => {
+      const { runSecretsReload } = await import("./commands/secrets.ts");
+      exit(await runSecretsReload(context(), options));
+    });
+  secrets
     .command("remove <name>")
     .description("forget it")
     .option("--json", "print JSON")

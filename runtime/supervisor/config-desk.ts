@@ -123,6 +123,8 @@ export interface ConfigDesk {
   reload(by: string): Promise<Applied | undefined>;
   /** Takes up what was read. Rejects when it cannot be; then nothing has changed. */
   apply(next: ReadConfig, by: string): Promise<Applied>;
+  /** What secret programs said counts no more. Resolves when the gateway's doors have read their secrets. */
+  readSecrets(by: string): Promise<void>;
   /** The gateway is ready: what it was started with has worked, and the files are looked after from now on. */
   start(): Promise<void>;
   /** Checks a change of the file, writes it and takes it up. Rejects, and the file is what it was, when any of it fails. */
@@ -320,6 +322,13 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
     }),
     reload: (by) => inTurn(() => read(by)),
     apply: (next, by) => inTurn(() => apply(next, by)),
+    readSecrets: (by) =>
+      inTurn(async () => {
+        deps.models.changed();
+        deps.mcp.changed();
+        await deps.edge()?.configure(changeableSettings(live.current()));
+        log.info({ by }, "secrets are read again");
+      }),
     async start() {
       await keepGood();
       watch = watchFiles(

@@ -46,6 +46,7 @@ type Names =
   | "config.get"
   | "config.schema.lookup"
   | "config.check"
+  | "secrets.reload"
   | "config.proposals"
   | "config.proposals.show"
   | "config.proposals.apply"
@@ -122,6 +123,10 @@ export function makeConfigMethods(deps: ConfigMethodsDeps): Handlers<Names> {
 
   return {
     "config.get": get,
+    "secrets.reload": async (_, { clientId: by }) => {
+      await desk.readSecrets(by);
+      return { ok: true };
+    },
     "config.schema.lookup": ({ path: key }) => lookUpKey(key),
     "config.check": (edits) => checkChange(deps, { edit: (value) => applyEdits(value, edits) }),
     "config.proposals": async () => ({ ts: nowMs(), proposals: await proposals.list() }),

@@ -162,6 +162,7 @@ describe("handshake", () => {
           "skills.status",
           "models.list",
           "mcp.list",
+          "secrets.reload",
           "cron.list",
           "cron.status",
           "cron.runs",

@@ -1,10 +1,11 @@
-/** `cloister secrets`: what is kept in `secrets.json` of the state directory. Needs no running gateway, and prints no value. */
+/** `cloister secrets`: what is kept in `secrets.json` of the state directory. But for `reload` it needs no running gateway, and it prints no value. */
 import { mkdir } from "node:fs/promises";
 import { keepSecret, listSecrets, removeSecret } from "../../broker/secret-file.ts";
 import { findPaths } from "../../config/index.ts";
 import { failure, isCoded } from "../../kernel/errors.ts";
 import { askLine, readPipe } from "../ask-line.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
+import { withGateway } from "../open-client.ts";
 import { surroundings } from "../read-config.ts";
 import { formatAge, formatJson, formatTable } from "../views/table.ts";
 
@@ -51,6 +52,15 @@ export async function runSecretsRemove(context: CliContext, name: string, { json
   if (json === true) context.terminal.out(formatJson({ name }));
   else context.terminal.err("removed");
   return 0;
+}
+
+export function runSecretsReload(context: CliContext, { json }: SecretsOptions): Promise<ExitCode> {
+  return withGateway(context, ["operator.admin"], async (client) => {
+    const payload = await client.request("secrets.reload", {});
+    if (json === true) context.terminal.out(formatJson(payload));
+    else context.terminal.err(`secrets are read again; \`${commandPrefix(context)} logs\` says which cannot be`);
+    return 0;
+  });
 }
 
 async function inStateDir<T>(context: CliContext, work: (stateDir: string) => Promise<T>): Promise<T> {
