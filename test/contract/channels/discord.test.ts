@@ -84,6 +84,11 @@ const makeRig = (
         },
         group: { kind: "channel", id: room },
         nowhere: { kind: "direct", id: "no such person" },
+        thread: {
+          peer: { kind: "channel", id: room },
+          id: thread,
+          texts: () => api.sent().flatMap(({ place, body }) => (place === thread ? [String(body["content"])] : [])),
+        },
         arrived: () => api.sent().map(({ place, body }) => ({ place, text: String(body["content"]) })),
         lose: async () => api.gateway.drop(token),
         violations: () => api.violations,

@@ -55,6 +55,11 @@ const makePlatform = (api: SlackApi): Platform => ({
   person: { peer: person, senderId: "U42", senderName: "Ana Lee", ownMessageId: "1699.000007" },
   group: room,
   nowhere: { kind: "direct", id: "C100" },
+  thread: {
+    peer: room,
+    id: "1699.000001",
+    texts: () => api.posts().flatMap(({ thread_ts: at, text = "" }) => (at === "1699.000001" ? [text] : [])),
+  },
   arrived: () => api.posts().map(({ channel = "", text = "" }) => ({ place: placeOf(channel), text })),
   async lose() {
     api.drop();

@@ -21,6 +21,7 @@ import { failure } from "../../../runtime/kernel/errors.ts";
 import { makeIntake } from "../../../runtime/supervisor/channels/intake.ts";
 import { makeKeptLog, outbound } from "../../support/channels.ts";
 import { eventually } from "../../support/eventually.ts";
+import { describeSending } from "./suite-sending.ts";
 
 export interface Arrived {
   readonly place: string;
@@ -55,6 +56,8 @@ export interface Platform {
   violations(): readonly string[];
   /** Messages that the platform would offer again; undefined: it offers none again. */
   unconfirmed(): number | undefined;
+  /** A thread, by its place and its id there, and what the platform has of the account in it; needed with the capability `threads`. */
+  readonly thread?: { readonly peer: Peer; readonly id: string; readonly texts: () => readonly string[] };
   /** Files that the platform has of the account, in order; needed with the capability `media`. */
   files?(): readonly { readonly place: string; readonly name: string; readonly content: string }[];
   /** Somebody sends a file with these words, in the direct chat; needed with `media`. */
@@ -332,24 +335,6 @@ export function describeChannel<S extends AccountSettings>(rig: ChannelRig<S>): 
       ]);
     });
 
-    test.runIf(!capabilities.threads)("has no threads: an answer for one goes to the place itself", async () => {
-      const { send, platform } = await open();
-      const { peer } = platform.person;
-      expect(await send({ peer, threadId: "77", text: "here" })).toMatchObject({ status: "sent" });
-      await eventually(() => expect(platform.arrived()).toEqual([{ place: peer.id, text: "here" }]));
-    });
-
-    test("cuts a long answer into what the platform takes, and loses no word", async () => {
-      const { send, platform } = await open();
-      const words = Array.from({ length: manifest.text.max }, (_, n) => `w${n}`);
-      expect(await send({ peer: platform.person.peer, text: words.join(" ") })).toMatchObject({ status: "sent" });
-      await eventually(() => {
-        const texts = platform.arrived().map(({ text }) => text);
-        expect(texts.join(" ").split(" ")).toEqual(words);
-        expect(texts.length).toBeGreaterThan(1);
-      });
-    });
-
     test("refuses a peer that the platform cannot have, without another attempt", async () => {
       const { send, platform } = await open();
       expect(await send({ peer: platform.nowhere })).toMatchObject({
@@ -369,14 +354,6 @@ export function describeChannel<S extends AccountSettings>(rig: ChannelRig<S>): 
       await eventually(() => expect(received.map(({ text }) => text)).toEqual(["still there"]));
       expect(await send({ peer: platform.person.peer, text: "yes" })).toMatchObject({ status: "sent" });
       await eventually(() => expect(platform.arrived().map(({ text }) => text)).toEqual(["yes"]));
-    });
-
-    test("ends when it is told to, also while it sends", async () => {
-      const { channel, send, platform } = await open();
-      const sent = send({ peer: platform.person.peer, text: "last words" });
-      await channel.close();
-      expect(["sent", "failed"]).toContain((await sent).status);
-      await platform.say("too late").catch(() => undefined);
     });
 
     test(`${manifest.capabilities.typing ? "shows" : "does not pretend to show"} that the agent is at work`, async () => {
@@ -523,6 +500,8 @@ export function describeChannel<S extends AccountSettings>(rig: ChannelRig<S>): 
         expect(platform.violations()).toEqual([]);
       },
     );
+
+    describeSending(rig, open);
 
     test("breaks no rule of the platform in any of this", async () => {
       const { send, platform } = await open();

@@ -42,6 +42,12 @@ const makeRig = (
         person: { peer: { kind: "direct", id: "42" }, senderId: "42", senderName: "Ana Lee", ownMessageId: "7" },
         group: { kind: "group", id: "-100" },
         nowhere: { kind: "direct", id: "no such chat" },
+        thread: {
+          peer: { kind: "direct", id: "42" },
+          id: "77",
+          texts: () =>
+            api.sent(token).flatMap(({ text, params }) => (params["message_thread_id"] === 77 ? [String(text)] : [])),
+        },
         arrived: () => api.sent(token).map(({ chat, text }) => ({ place: String(chat), text: String(text) })),
         async lose() {
           api.fail("getUpdates", { type: "drop" });
