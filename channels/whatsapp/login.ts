@@ -24,7 +24,7 @@ export interface Login {
   taken(id: string): void;
   /** Whether what has this mark was read, of the last `limits.whatsappReadMax`. Kept with the keys that read it, by `readMark`. */
   wasRead(mark: string): boolean;
-  /** Forgets the link; the next one begins with keys of its own. */
+  /** Forgets the link, and leaves nothing of its keys on the disk; the next one begins with keys of its own. */
   clear(): void;
   close(): void;
 }
@@ -116,7 +116,8 @@ export function openLogin(folder: string, codec: Codec): Login {
       if (!isClosed) remove.run(inboxType, id);
     },
     wasRead: (mark) => !isClosed && read.get(readType, mark) !== undefined,
-    clear: () => db.exec("DELETE FROM keys"),
+    // What is deleted would stay in the file where it stood until something else is written there.
+    clear: () => db.exec("DELETE FROM keys; VACUUM; PRAGMA wal_checkpoint(TRUNCATE)"),
     close() {
       isClosed = true;
       db.close();

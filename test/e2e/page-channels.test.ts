@@ -1,6 +1,6 @@
 /**
  * Channels on the page, in a real browser against the real program. WhatsApp itself is on no test machine: what the gateway says of its account is
- * put into the answers here, on their way to the page; `test/contract/channels/whatsapp-gateway.test.ts` has the gateway's side with real codes.
+ * put into the answers here, on their way to the page; `whatsapp-login.test.ts` has a login with real codes.
  */
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";

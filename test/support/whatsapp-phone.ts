@@ -12,8 +12,8 @@ export interface PhoneDesk {
 
 export interface DevicePhone {
   readonly desk: PhoneDesk;
-  /** A device asks to be linked. */
-  offerCodes(asking: { readonly noiseKey: Uint8Array; readonly identity: Uint8Array }): void;
+  /** A device asks to be linked, on a connection of its own. */
+  offerCodes(asking: Asking, answer: Send): void;
   /** An answer of the device to a question of the server. */
   answered(node: BinaryNode): void;
   /** The device ended the link itself. */
@@ -22,14 +22,23 @@ export interface DevicePhone {
   bundleOf(device: Device): SessionBundle;
 }
 
+type Send = (node: BinaryNode) => void;
+
+interface Asking {
+  readonly noiseKey: Uint8Array;
+  readonly identity: Uint8Array;
+}
+
 const accountSignature = Buffer.from([6, 0]);
 const deviceSignature = Buffer.from([6, 1]);
 
-export function makeDevicePhone(world: World, send: (node: BinaryNode) => void): DevicePhone {
+export function makeDevicePhone(world: World, send: Send): DevicePhone {
   const { library, owner } = world;
   const { Curve, proto } = library;
-  let asking: { readonly noiseKey: Uint8Array; readonly identity: Uint8Array } | undefined;
-  let linking: { readonly device: Device; readonly details: Uint8Array; readonly done: () => void } | undefined;
+  let asking: (Asking & { readonly answer: Send }) | undefined;
+  let linking:
+    | { readonly device: Device; readonly details: Uint8Array; readonly done: () => void; readonly answer: Send }
+    | undefined;
   let lastId = 6;
   const refs = ["ref-one", "ref-two"];
 
@@ -51,11 +60,12 @@ export function makeDevicePhone(world: World, send: (node: BinaryNode) => void):
       accountSignature: Curve.sign(key.private, signed),
     }).finish();
     const hmac = library.hmacSign(account, Buffer.from(secret, "base64"));
-    const device: Device = { id: ++lastId, ...asking, oneTimeKeys: [] };
+    const { answer, ...keys } = asking;
+    const device: Device = { id: ++lastId, ...keys, oneTimeKeys: [] };
     const { promise, resolve } = Promise.withResolvers<void>();
-    linking = { device, details, done: resolve };
+    linking = { device, details, done: resolve, answer };
     const [pn, lid] = [owner.jid, owner.lid].map((jid) => jid.replace("@", `:${device.id}@`));
-    send({
+    answer({
       tag: "iq",
       attrs: { from: "s.whatsapp.net", type: "set", id: "pair", t: String(Math.floor(Date.now() / 1000)) },
       content: [
@@ -80,7 +90,7 @@ export function makeDevicePhone(world: World, send: (node: BinaryNode) => void):
   function answered(node: BinaryNode): void {
     const signed = childOf(childOf(node, "pair-device-sign"), "device-identity");
     if (linking === undefined || signed === undefined) return;
-    const { device, details, done } = linking;
+    const { device, details, done, answer } = linking;
     const own = owner.creds.signedIdentityKey.public;
     const { deviceSignature: signature } = proto.ADVSignedDeviceIdentity.decode(bytesOf(signed));
     const what = Buffer.concat([deviceSignature, details, device.identity, own]);
@@ -89,7 +99,7 @@ export function makeDevicePhone(world: World, send: (node: BinaryNode) => void):
     asking = undefined;
     world.device = device;
     // From now on it is to come with what it was given.
-    send({ tag: "stream:error", attrs: { code: "515" } });
+    answer({ tag: "stream:error", attrs: { code: "515" } });
     done();
   }
 
@@ -105,10 +115,10 @@ export function makeDevicePhone(world: World, send: (node: BinaryNode) => void):
         });
       },
     },
-    offerCodes(from) {
-      asking = from;
+    offerCodes(from, answer) {
+      asking = { ...from, answer };
       const content = refs.map((ref): BinaryNode => ({ tag: "ref", attrs: {}, content: Buffer.from(ref) }));
-      send({
+      answer({
         tag: "iq",
         attrs: { from: "s.whatsapp.net", type: "set", id: "codes", xmlns: "md" },
         content: [{ tag: "pair-device", attrs: {}, content }],

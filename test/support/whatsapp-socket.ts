@@ -112,6 +112,8 @@ export interface WhatsAppServer extends PhoneDesk {
   /** How often the device has pinged. */
   pings(): number;
   fault(code: string, kind: string): void;
+  /** The device that the phone lists as linked; each that is linked has another number. */
+  deviceId(): number | undefined;
   /** Whether a device has told who it is, be it to be linked. */
   wasToldWho(): boolean;
   /** Connections of which something may still come: one that has ended counts until all that it had sent is handled. */
@@ -190,7 +192,7 @@ export async function openWhatsApp({
     wasTold = true;
     const { username, device: deviceId, devicePairingData } = library.proto.ClientPayload.decode(payload);
     if (devicePairingData !== undefined && devicePairingData !== null)
-      return phone.offerCodes({ noiseKey, identity: devicePairingData.eIdent });
+      return phone.offerCodes({ noiseKey, identity: devicePairingData.eIdent }, connection.send);
     const { device } = world;
     const isKnown = device !== undefined && deviceId === device.id && Buffer.compare(device.noiseKey, noiseKey) === 0;
     if (!isKnown || String(username) !== accountNumber)
@@ -442,7 +444,7 @@ export async function openWhatsApp({
       isHeld = true;
       return () => {
         isHeld = false;
-        offer(false);
+        if (current?.isLoggedIn === true) offer(false);
       };
     },
     unconfirmed: () => waiting.size,
@@ -461,6 +463,7 @@ export async function openWhatsApp({
     pings: () => pings,
     fault: (code, kind) =>
       send({ tag: "stream:error", attrs: { code }, content: [{ tag: kind, attrs: { type: kind } }] }),
+    deviceId: () => world.device?.id,
     wasToldWho: () => wasTold,
     connections: () => connections.size,
     close: async () => {
