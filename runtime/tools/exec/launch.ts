@@ -32,6 +32,8 @@ export interface LaunchDeps {
   readonly facts: (this: void) => Promise<HostFacts>;
   /** Of this gateway, as orphans are known by; undefined where the system has none. */
   readonly gateway: string | undefined;
+  /** The client of the container engine. Default: `docker`. */
+  readonly docker?: string;
 }
 
 export interface LaunchAsked {
@@ -156,11 +158,11 @@ async function launchInDocker(asked: LaunchAsked, deps: LaunchDeps): Promise<Lau
   const { id, vector, hasInput } = asked;
   const { box, hidden } = await followLinks(asked.place as Box);
   const owner = await ownerOf(box.folder);
-  const gateway = deps.gateway ?? "";
+  const { gateway = "", docker = "docker" } = deps;
   const image =
-    box.settings.setupCommand === undefined ? box.settings.image : await prepareImage(box, id, gateway, owner);
+    box.settings.setupCommand === undefined ? box.settings.image : await prepareImage(docker, box, id, gateway, owner);
   const { args, env } = dockerArguments({ box, hidden, vector, image, name: id, gateway, hasInput, owner });
-  const child = spawn("docker", args, {
+  const child = spawn(docker, args, {
     cwd: "/",
     env: { ...env, PATH: usualPath, ...marks(asked, deps) },
     detached: true,
@@ -171,7 +173,7 @@ async function launchInDocker(asked: LaunchAsked, deps: LaunchDeps): Promise<Lau
     async end() {
       killGroup(child);
       // The client's end is not the container's.
-      await runShort("docker", ["rm", "--force", id]);
+      await runShort(docker, ["rm", "--force", id]);
     },
     // The codes that docker keeps for its own faults, of which the first alone is no program's in practice. Source: docker run(1).
     failed: (errors) => (child.exitCode === 125 ? inWordsOf(box, errors) || "docker did not start it" : undefined),
@@ -181,21 +183,21 @@ async function launchInDocker(asked: LaunchAsked, deps: LaunchDeps): Promise<Lau
 /** Made once: by the first command that needs it, while others wait. */
 const images = new Map<string, Promise<string>>();
 
-async function prepareImage(box: Box, id: string, gateway: string, owner: BoxUser): Promise<string> {
+async function prepareImage(docker: string, box: Box, id: string, gateway: string, owner: BoxUser): Promise<string> {
   const image = setupImage(box.settings);
   const made =
     images.get(image) ??
     (async () => {
-      if ((await runShort("docker", ["image", "inspect", image])).ok) return image;
+      if ((await runShort(docker, ["image", "inspect", image])).ok) return image;
       const name = `${id}-setup`;
       try {
-        const run = await runShort("docker", setupArguments(box, name, gateway, owner), limits.execTimeoutMs);
+        const run = await runShort(docker, setupArguments(box, name, gateway, owner), limits.execTimeoutMs);
         if (!run.ok) throw new Error(`its setupCommand failed: ${run.text.slice(-1_000)}`);
-        const kept = await runShort("docker", ["commit", name, image]);
+        const kept = await runShort(docker, ["commit", name, image]);
         if (!kept.ok) throw new Error(`what its setupCommand did could not be kept: ${kept.text.slice(-1_000)}`);
         return image;
       } finally {
-        await runShort("docker", ["rm", "--force", name]);
+        await runShort(docker, ["rm", "--force", name]);
       }
     })();
   images.set(image, made);
