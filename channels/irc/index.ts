@@ -155,10 +155,10 @@ function openAccount(settings: IrcSettings, host: ChannelHost): ChannelAdapter {
         losing.abort();
         closed.resolve(lastError ?? "the server closed the connection");
       });
-      // The library waits for the server to end the connection as well, without end.
+      // The library waits for the server to end the connection as well, without end: it ends when the goodbye has left.
       const stop = (): void => {
         client.quit("the gateway stops");
-        void host.pause(limits.ircCloseMs, losing.signal).then(() => socket?.destroy());
+        socket?.destroySoon();
       };
       signal.addEventListener("abort", stop, { once: true });
       try {

@@ -616,8 +616,6 @@ export const limits = {
   ircAnswerMs: 30_000,
   ircPingSeconds: 30,
   ircPingTimeoutSeconds: 120,
-  /** IRC: how long the server has to end a connection that says goodbye. */
-  ircCloseMs: 2_000,
   /** IRC: bytes that may come without the end of a line. A line has at most 512 and its tags 8191 (IRCv3), so that none is refused which a server may send. */
   ircLineBytesMax: 16_384,
   /** Discord: how long a connection, the answer to a login and one request may take, and the time between two logins. Source: its documentation. */
