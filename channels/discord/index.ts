@@ -2,7 +2,7 @@
  * Discord: one adapter a bot, over the REST client and the gateway client of discord.js. Discord is told that an event arrived when its
  * message is stored, and sends again what it was not told of when the session is resumed. What no session has is fetched (`missed.ts`).
  */
-import { DiscordAPIError, HTTPError, RateLimitError, REST } from "@discordjs/rest";
+import { DefaultRestOptions, DiscordAPIError, HTTPError, RateLimitError, REST } from "@discordjs/rest";
 import type { SessionInfo } from "@discordjs/ws";
 import {
   type APIApplication,
@@ -64,6 +64,12 @@ function openBot({ token: given, apiRoot, heardFile, reactions }: DiscordSetting
     version: "10",
     retries: 0,
     timeout: limits.discordCallMs,
+    // The client's own bound ends where the answer begins.
+    makeRequest: (url, { signal, ...init }) => {
+      const late = AbortSignal.timeout(limits.discordCallMs);
+      const ends = signal === undefined || signal === null ? late : AbortSignal.any([signal, late]);
+      return DefaultRestOptions.makeRequest(url, { ...init, signal: ends });
+    },
     rejectOnRateLimit: () => true,
     hashSweepInterval: 0,
     handlerSweepInterval: 0,

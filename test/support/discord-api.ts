@@ -33,7 +33,9 @@ export type DiscordFault =
   /** Carries it out and drops the connection: the client never hears. */
   | { readonly type: "lose-answer" }
   /** Carries it out, and answers then. */
-  | { readonly type: "slow"; readonly until: Promise<void> };
+  | { readonly type: "slow"; readonly until: Promise<void> }
+  /** Carries it out, and ends its answer in the middle, without ending the connection. */
+  | { readonly type: "stall" };
 
 export interface TestChannel {
   readonly id: string;
@@ -192,6 +194,8 @@ export async function openDiscordApi(watch: WatchChats = watchNothing): Promise<
       if (isPost) await watch({ moment: "sent", ...said, isRepeated: sent.length === before });
       if (fault?.type === "lose-answer") return void request.socket.destroy();
       if (fault?.type === "slow") await fault.until;
+      if (fault?.type === "stall")
+        return void response.writeHead(status, { "content-type": "application/json" }).write("{");
       // Of messages that it asks for, it gets those that it missed.
       const isOffer = place !== undefined && Array.isArray(given) && given.length > 0;
       if (isPost || isOffer)

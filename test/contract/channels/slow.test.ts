@@ -334,6 +334,17 @@ describe("a poll that Telegram answers late", () => {
   });
 });
 
+test("an answer of Discord that begins and does not end is given up as one that does not come", async () => {
+  const { api, send, online, repeated } = await openDiscord();
+  await online();
+  api.fail(`POST /channels/${room}/messages`, { type: "stall" });
+  const sent = send({ kind: "channel", id: room }, "once");
+  await meanwhile(() => expect(api.sent()).toHaveLength(1));
+  await pass(limits.discordCallMs);
+  expect(await passing(() => sent)).toMatchObject({ status: "sent" });
+  expect([api.sent().length, repeated, api.violations]).toEqual([1, [], []]);
+});
+
 describe("a gateway of Discord that is slow", () => {
   test.each([
     ["connection", limits.discordHandshakeMs],
