@@ -283,7 +283,8 @@ export function connect({ library, login, settings, host, memory, onCode, signal
     const number = numberOf(target);
     if (number === undefined || numbers.get(number) === true) return true;
     const found = await socket.onWhatsApp(target);
-    if (found?.some(({ exists: isThere }) => isThere === true) !== true) return false;
+    if (found === undefined) throw failure("CLOISTER_CHANNEL_OFFLINE", "WhatsApp does not say who has this number");
+    if (!found.some(({ exists: isThere }) => isThere === true)) return false;
     numbers.set(number, true);
     return true;
   }

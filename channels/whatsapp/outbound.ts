@@ -1,4 +1,5 @@
 /** What goes to WhatsApp: where, under which id, and what a refusal means. Pure. */
+import { limits } from "../../runtime/kernel/limits.ts";
 import type { Peer, SendResult } from "../port.ts";
 import { isGroupJid, lidOf, parseJid } from "./jid.ts";
 
@@ -13,8 +14,9 @@ export function parseTarget({ kind, id }: Peer): string | undefined {
 export function judgeRefusal(code: number, target: string): SendResult {
   const known = refusals.get(code);
   const reason = `${target}: WhatsApp refused it (${code}${known === undefined ? "" : `: ${known}`})`;
-  // Too many at once, and faults of its own, pass.
-  return { status: "failed", reason, retry: code === 429 || code >= 500 };
+  if (code === 429) return { status: "failed", reason, retry: true, retryAfterMs: limits.whatsappPauseMs };
+  // Faults of its own pass.
+  return { status: "failed", reason, retry: code >= 500 };
 }
 
 const refusals = new Map([

@@ -652,6 +652,8 @@ export const limits = {
   whatsappPingMs: 30_000,
   /** WhatsApp: how long the other side may take to agree to the end of a connection; one that is silent never does. */
   whatsappCloseMs: 2_000,
+  /** WhatsApp: the pause after it says that it is too much at once; it does not say for how long. */
+  whatsappPauseMs: 10_000,
   /** WhatsApp: how long a text may wait to be acknowledged. */
   whatsappAnswerMs: 30_000,
   /** WhatsApp: for how long a message that waits to be taken holds up the next one of its account: longer than a store takes. */

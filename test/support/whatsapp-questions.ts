@@ -55,24 +55,27 @@ export async function answerQuestion(
     case "usync get usync":
       return result({ tag: "usync", attrs: {}, content: [directory(world, first)] });
     case "w:g2 get query":
-      return answerGroup(world, to, result, () =>
-        send({
-          tag: "iq",
-          attrs: { id, type: "error", from: to },
-          content: [{ tag: "error", attrs: { code: "404", text: "item-not-found" } }],
-        }),
-      );
+      return answerGroup(world, to, result, () => refuseQuestion(node, 404, send));
     case "md set remove-companion-device":
       onRemoved();
       return result();
     default:
       world.violations.push(`the question ${asked} is not known here`);
-      return send({
-        tag: "iq",
-        attrs: { id, type: "error", from: to },
-        content: [{ tag: "error", attrs: { code: "501", text: "feature-not-implemented" } }],
-      });
+      return refuseQuestion(node, 501, send);
   }
+}
+
+const words: Readonly<Record<number, string>> = {
+  404: "item-not-found",
+  429: "rate-overlimit",
+  501: "feature-not-implemented",
+};
+
+/** 0: nobody answers. */
+export function refuseQuestion({ attrs }: BinaryNode, code: number, send: (node: BinaryNode) => void): void {
+  const { id = "", to = "" } = attrs;
+  const error: BinaryNode = { tag: "error", attrs: { code: String(code), text: words[code] ?? "refused" } };
+  if (code !== 0) send({ tag: "iq", attrs: { id, type: "error", from: to }, content: [error] });
 }
 
 function keepKeys({ device, violations }: World, node: BinaryNode): void {

@@ -11,7 +11,7 @@ import type { BinaryNode, MessageKey } from "../../channels/whatsapp/library.ts"
 import { type DeviceConnection, isPing, type KeepAlive, serveConnection } from "./whatsapp-connection.ts";
 import { type FileServer, type FileType, openFileServer } from "./whatsapp-files.ts";
 import { makeDevicePhone, type PhoneDesk } from "./whatsapp-phone.ts";
-import { answerQuestion } from "./whatsapp-questions.ts";
+import { answerQuestion, refuseQuestion } from "./whatsapp-questions.ts";
 import { bytesOf, childOf, childrenOf, loadTestLibrary, type Message, type TestLibrary } from "./whatsapp-library.ts";
 import { certify, type Handshaken } from "./whatsapp-noise.ts";
 import { type ChannelChange, makePerson, type Person, readChange, readFile, readText } from "./whatsapp-people.ts";
@@ -103,6 +103,8 @@ export interface WhatsAppServer extends PhoneDesk {
   readonly violations: readonly string[];
   /** The next messages of the device are refused with these numbers; 0: nobody answers. */
   readonly refusals: number[];
+  /** The same for the next questions of who has which number and device. */
+  readonly questionRefusals: number[];
   /** Ends the connection: without a word, or with a fault of the stream. */
   drop(): void;
   /** Nobody answers on the connection any more, and it stays open. */
@@ -164,6 +166,7 @@ export async function openWhatsApp({
   const read: string[] = [];
   const typed: string[] = [];
   const refusals: number[] = [];
+  const questionRefusals: number[] = [];
   const waiting = new Map<string, Waiting>();
   const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
   await new Promise((resolve) => server.once("listening", resolve));
@@ -319,6 +322,8 @@ export async function openWhatsApp({
       case "iq":
         if (node.attrs["type"] === "result") return phone.answered(node);
         if (isPing(node)) pings += 1;
+        if (node.attrs["xmlns"] === "usync" && questionRefusals.length > 0)
+          return refuseQuestion(node, questionRefusals.shift() ?? 0, connection.send);
         return answerQuestion(world, node, connection.send, () => phone.removed());
       case "message":
         return takeMessage(node, connection);
@@ -457,6 +462,7 @@ export async function openWhatsApp({
     typed,
     violations: world.violations,
     refusals,
+    questionRefusals,
     drop: () => current?.terminate(),
     fallSilent: () => current?.fallSilent(),
     caughtUp: async () => current?.caughtUp(),
