@@ -210,10 +210,7 @@ export function connect({ library, login, settings, host, memory, onCode, signal
       },
       me,
     );
-    if (event === undefined) return undefined;
-    if (host.nowMs() - event.tsMs <= limits.whatsappAgeMsMax) return { event, heard: { key, message } };
-    host.log("info", "a message of WhatsApp is too old to be answered and is left out", { sentAtMs: event.tsMs });
-    return undefined;
+    return event === undefined ? undefined : { event, heard: { key, message } };
   }
 
   function noteUnread(peer: string, key: MessageKey): void {

@@ -646,8 +646,6 @@ export const limits = {
   whatsappKeptMax: 1_000,
   /** WhatsApp: messages that are known to be read when they are offered again, since nobody can read one twice. Those under way at a crash are a few. */
   whatsappReadMax: 1_000,
-  /** WhatsApp keeps what an account has not heard for weeks; what is older than on the other channels (Telegram keeps a day) is not answered. */
-  whatsappAgeMsMax: 86_400_000,
   /** WhatsApp: how often a device pings; a connection on which nothing comes for that time and five seconds more is given up at the next ping. */
   whatsappPingMs: 30_000,
   /** WhatsApp: how long the other side may take to agree to the end of a connection; one that is silent never does. */

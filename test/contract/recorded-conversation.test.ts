@@ -1,6 +1,7 @@
 /**
  * A recorded conversation of 60 turns in real cells: the module `assistant`, the kernel, and tools that write files and run commands. The model
  * answers from the recording, by what it is shown. In each turn of one of the two runs the cell ends once, at another of the points at which it can.
+ * `CLOISTER_CRASH_PLANS=14` makes as many pairs of runs, in which each turn has had its cell end at each of the points; usual is one.
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -40,8 +41,13 @@ interface RecordedTurn {
   readonly rounds: readonly Partial<ModelAnswer>[];
 }
 
-/** Tools whose effect is seen when they run twice: a command adds a line, and an edit finds its old text once. */
-function recordConversation(): readonly RecordedTurn[] {
+const plans = Number(process.env["CLOISTER_CRASH_PLANS"] ?? 1);
+
+/**
+ * Tools whose effect is seen when they run twice: a command adds a line, and an edit finds its old text once. `plan`: by how many points what comes is
+ * further on than in the first.
+ */
+function recordConversation(plan: number): readonly RecordedTurn[] {
   const random = makeRandom(60);
   let edits = 0;
   const makeCall = (id: string, changes: boolean): ModelToolCall => {
@@ -54,26 +60,26 @@ function recordConversation(): readonly RecordedTurn[] {
     if (what === 3) return { id, name: "write", input: { path: `notes/${id}`, content: id } };
     return { id, name: "read", input: { path: random.chance(0.8) ? "count" : "nowhere" } };
   };
-  return Array.from({ length: turns }, (_, turn) => ({
-    text: `message ${turn}: crash at ${points[turn % points.length]}`,
-    rounds: [
-      ...Array.from({ length: turn % points.length < 4 ? random.below(3) : 1 + random.below(2) }, (_round, round) => ({
-        text: random.chance(0.3) ? `step ${turn}.${round}` : "",
-        toolCalls: Array.from({ length: 2 + random.below(2) }, (_call, call) =>
-          // What is under way when the cell ends and changes something has an outcome of its own (ADR 0015).
-          makeCall(`${turn}.${round}.${call}`, call > 0 || points[turn % points.length] !== "tool 1 during"),
-        ),
-      })),
-      { text: `answer ${turn}` },
-    ],
-  }));
+  return Array.from({ length: turns }, (_, turn) => {
+    const at = (turn + plan) % points.length;
+    return {
+      text: `message ${turn}: crash at ${points[at]}`,
+      rounds: [
+        ...Array.from({ length: at < 4 ? random.below(3) : 1 + random.below(2) }, (_round, round) => ({
+          text: random.chance(0.3) ? `step ${turn}.${round}` : "",
+          toolCalls: Array.from({ length: 2 + random.below(2) }, (_call, call) =>
+            // What is under way when the cell ends and changes something has an outcome of its own (ADR 0015).
+            makeCall(`${turn}.${round}.${call}`, call > 0 || points[at] !== "tool 1 during"),
+          ),
+        })),
+        { text: `answer ${turn}` },
+      ],
+    };
+  });
 }
 
-const script = recordConversation();
-const calls = script.flatMap(({ rounds }) => rounds.flatMap(({ toolCalls }) => toolCalls ?? []));
-
 /** The round of the recording that comes next, by what the conversation has. */
-function nextOf(messages: readonly ModelMessage[]): Partial<ModelAnswer> {
+function nextOf(script: readonly RecordedTurn[], messages: readonly ModelMessage[]): Partial<ModelAnswer> {
   const from = messages.findLastIndex(({ role }) => role === "user");
   const turn = script.find(({ text }) => text === messages[from]?.text);
   const round = messages.slice(from).filter(({ role }) => role === "assistant").length;
@@ -82,7 +88,7 @@ function nextOf(messages: readonly ModelMessage[]): Partial<ModelAnswer> {
   return next;
 }
 
-async function play(module: Partial<TestAgent>) {
+async function play(script: readonly RecordedTurn[], module: Partial<TestAgent>) {
   let shown: readonly ModelMessage[] = [];
   const broker: BrokerForKernel = {
     async ask({ request }) {
@@ -90,7 +96,7 @@ async function play(module: Partial<TestAgent>) {
       shown = messages;
       return {
         ok: true,
-        json: JSON.stringify(answerOf(nextOf(messages))),
+        json: JSON.stringify(answerOf(nextOf(script, messages))),
         used: { input: 1, output: 1 },
         model: "recorded/m",
       };
@@ -134,11 +140,18 @@ async function transcript(gateway: TestGateway) {
 /** Without what differs from one run of a command to the next. */
 const steady = (text: string): string => text.replaceAll(/"(processId|ranMs)":("[^"]*"|\d+)/g, '"$1":0');
 
-test("after a crash at each kind of step the same tools are called, once each, and the conversation is the same", async () => {
-  const [whole, crashed] = await Promise.all([play({ module: "assistant" }), play(actor("crashing-assistant"))]);
+const title =
+  "after a crash at each kind of step the same tools are called, once each, and the conversation is the same: plan %i";
+test.each(Array.from({ length: plans }, (_, plan) => plan))(title, { timeout: 300_000 }, async (plan) => {
+  const script = recordConversation(plan);
+  const calls = script.flatMap(({ rounds }) => rounds.flatMap(({ toolCalls }) => toolCalls ?? []));
+  const [whole, crashed] = await Promise.all([
+    play(script, { module: "assistant" }),
+    play(script, actor("crashing-assistant")),
+  ]);
   expect(whole.replies).toEqual(script.map(({ rounds }) => rounds.at(-1)?.text));
   expect(whole.rows.filter(({ role }) => role === "toolResult").map(({ toolName }) => toolName)).toEqual(
     calls.map(({ name }) => name),
   );
   expect(crashed).toEqual({ ...whole, ended: turns });
-}, 300_000);
+});

@@ -5,7 +5,7 @@ import { runLine } from "../support/command-lines.ts";
 import { eventually } from "../support/eventually.ts";
 import { endPrograms, makeStateDir, startProgram } from "../support/program.ts";
 
-const names: readonly PlatformName[] = ["Telegram, long polling", "Discord", "Slack, socket mode"];
+const names: readonly PlatformName[] = ["Telegram, long polling", "Discord", "Slack, socket mode", "WhatsApp"];
 const daysMs = 50 * 3_600_000;
 
 const opened: Chats[] = [];

@@ -191,9 +191,9 @@ const openWhatsAppChats: OpenChats = async (people, watch) => {
     keeps: true,
     personAt: (place) => known.findIndex(({ jid, lid }) => place === jid || place === lid),
     peerOf: (person) => `+${numberOf(person)}`,
-    say(person, text) {
+    say(person, text, agoMs = 0) {
       const by = known[person];
-      if (by !== undefined) void server.say(by, text);
+      if (by !== undefined) void server.say(by, text, { sentAtS: Math.floor((Date.now() - agoMs) / 1_000) });
     },
     unconfirmed: () => server.unconfirmed(),
     isOnline: () => true,
