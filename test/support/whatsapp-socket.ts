@@ -105,6 +105,8 @@ export interface WhatsAppServer extends PhoneDesk {
   readonly refusals: number[];
   /** The same for the next questions of who has which number and device. */
   readonly questionRefusals: number[];
+  /** The next logins are answered when these resolve; one whose connection was given up by then is not. */
+  readonly slowLogins: Promise<void>[];
   /** Ends the connection: without a word, or with a fault of the stream. */
   drop(): void;
   /** Nobody answers on the connection any more, and it stays open. */
@@ -165,6 +167,7 @@ export async function openWhatsApp({
   const repeated: string[] = [];
   const read: string[] = [];
   const typed: string[] = [];
+  const slowLogins: Promise<void>[] = [];
   const refusals: number[] = [];
   const questionRefusals: number[] = [];
   const waiting = new Map<string, Waiting>();
@@ -191,8 +194,10 @@ export async function openWhatsApp({
     }
   };
 
-  function logIn({ noiseKey, payload }: Handshaken, connection: DeviceConnection): void {
+  async function logIn({ noiseKey, payload }: Handshaken, connection: DeviceConnection): Promise<void> {
     wasTold = true;
+    await slowLogins.shift();
+    if (connection !== current) return;
     const { username, device: deviceId, devicePairingData } = library.proto.ClientPayload.decode(payload);
     if (devicePairingData !== undefined && devicePairingData !== null)
       return phone.offerCodes({ noiseKey, identity: devicePairingData.eIdent }, connection.send);
@@ -464,6 +469,7 @@ export async function openWhatsApp({
     refusals,
     questionRefusals,
     drop: () => current?.terminate(),
+    slowLogins,
     fallSilent: () => current?.fallSilent(),
     caughtUp: async () => current?.caughtUp(),
     pings: () => pings,

@@ -90,6 +90,25 @@ describe("on a clock of the test", () => {
     expect(server.violations).toEqual([]);
   });
 
+  test.each(["in time", "too late"])("a login that is answered %s", async (when) => {
+    const { server, states } = await open();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    server.slowLogins.push(promise);
+    const before = states.length;
+    server.drop();
+    await eventually(() => expect(server.slowLogins).toEqual([]));
+    vi.advanceTimersByTime(limits.whatsappPingMs);
+    if (when === "in time") resolve();
+    else vi.advanceTimersByTime(limits.whatsappPingMs);
+    const attempt = [{ type: "waiting" }, { type: "connecting" }];
+    const wanted = [...attempt, ...(when === "in time" ? [] : attempt), { type: "online" }];
+    await eventually(() => expect(states.slice(before)).toMatchObject(wanted));
+    resolve();
+    await eventually(() => expect(server.connections()).toBe(1));
+    expect(states.slice(before)).toHaveLength(wanted.length);
+    expect(server.violations).toEqual([]);
+  });
+
   test("the channel ends in time also while its connection is silent", async () => {
     const { server, channel } = await open();
     server.fallSilent();
