@@ -20,7 +20,10 @@ export function cellNice(isSuspect: boolean): number | undefined {
   return Math.min(niceMax, os.getPriority() + (isSuspect ? limits.faultyCellNice : limits.cellNice));
 }
 
-/** Of a cell's process that has only just been started: its threads are still to come, and inherit it. */
+/**
+ * Of a cell's process that has only just been started: its threads are still to come, and inherit it. Where this process had to wait for a CPU since, helpers of the
+ * engine (compiling, collecting) may be there already, and keep the priority of this process.
+ */
 export function setProcessNice(pid: number, isSuspect: boolean): void {
   const nice = cellNice(isSuspect);
   if (nice === undefined) return;
