@@ -6,7 +6,7 @@ import type { ChatMoment, ChatStep, WatchChats } from "./chat-steps.ts";
 import { type Fault, makeMessage, openBotApi, type Step } from "./bot-api.ts";
 import { directChatOf, idAt, makeDiscordMessage, openDiscordApi } from "./discord-api.ts";
 import { openIrcGate } from "./irc-gate.ts";
-import { openIrcd } from "./ircd.ts";
+import { type IrcPerson, openIrcd } from "./ircd.ts";
 import { appToken, botToken, makeSaid, openSlackApi } from "./slack-api.ts";
 import { linkForProgram } from "./whatsapp-program.ts";
 import { openWhatsApp } from "./whatsapp-socket.ts";
@@ -210,7 +210,9 @@ const openWhatsAppChats: OpenChats = async (people, watch) => {
 const openIrc: OpenChats = async (people, watch) => {
   const ircd = await openIrcd();
   const gate = await openIrcGate(ircd, watch);
-  const nicks = await Promise.all(Array.from({ length: people }, (_, person) => ircd.person(`ana${person}`)));
+  const nicks: IrcPerson[] = [];
+  // One after the other: the server lets ten connections wait to be accepted, and what comes beyond may never be.
+  for (let person = 0; person < people; person++) nicks.push(await ircd.person(`ana${person}`));
   return {
     channel: "irc",
     section: { host: "127.0.0.1", port: gate.port, tls: false, nick: "helper", lineMs: 0 },
