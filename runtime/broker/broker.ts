@@ -34,7 +34,7 @@ import { makeReadRequest } from "./request.ts";
 import { makeScripted } from "./scripted.ts";
 import { makeSdkSpeaker } from "./sdk.ts";
 import { makeRenewal } from "./renewal.ts";
-import { makeSecretReader } from "./secret-refs.ts";
+import { makeSecretReader, type SecretReader } from "./secret-refs.ts";
 import type { Speaker, Speech, SpokenRequest } from "./speaker.ts";
 import { type Clock, type Tries, tryWays } from "./tries.ts";
 import { withholdTools } from "./withhold-tools.ts";
@@ -58,7 +58,10 @@ interface FullWay {
   readonly profile: string;
   readonly target: Target;
   readonly credential: Credential;
+  readonly headers: readonly ReadHeader[];
 }
+
+type ReadHeader = readonly [name: string, found: Awaited<ReturnType<SecretReader["read"]>>];
 
 export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps): BrokerForKernel {
   let settings = first;
@@ -85,7 +88,8 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
         ways: waysOf(targets, ask.agentId, ask.authProfile),
         clock,
         signal,
-        async once({ target, credential }) {
+        async once(way) {
+          const { target, credential } = way;
           const { request: offered, withheld } = withholdTools(settings, ask.agentId, target.model, request);
           if (withheld.length > 0)
             log("debug", "the tool policy keeps tools from a model (tools.byProvider)", {
@@ -94,7 +98,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
               tools: withheld,
             });
           if (credential.secret !== undefined) keys.push(credential.secret.value);
-          const speak = await speakerOf(target, credential, keys);
+          const speak = speakerOf(way, keys);
           const leave = await places.enter(ask.agentId, signal);
           let speech: Speech;
           try {
@@ -183,9 +187,9 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
         ways: waysOf([target], agentId),
         clock,
         signal,
-        async once({ credential: { secret } }) {
+        async once({ credential: { secret }, headers: read }) {
           if (secret !== undefined) keys.push(secret.value);
-          const headers = await headersOf(target.provider, keys);
+          const headers = headersOf(target.provider, read, keys);
           const { baseUrl } = target.provider;
           const leave = await places.enter(agentId, signal);
           try {
@@ -245,15 +249,16 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
         usable.filter((each) => until(each) > clock.nowMs()),
       ];
       for (const credential of [...ready, ...tired.toSorted((a, b) => until(a) - until(b))]) {
-        const headers = await headerTexts(target.provider);
-        const way = { model: target.model, profile: credential.id, target, credential };
+        const headers = await readHeaders(target.provider);
+        const way = { model: target.model, profile: credential.id, target, credential, headers };
         const failed = yield way;
         if (failed?.kind !== "credential") continue;
         secrets.forget(limits.secretProgramAgainMs);
         const again = (await findCredentials(agentId, target, chosen)).usable.find(({ id }) => id === credential.id);
         if (again === undefined) continue;
-        if (formOf(again) !== formOf(credential) || (await headerTexts(target.provider)) !== headers)
-          yield { ...way, credential: again };
+        const other = { ...way, credential: again, headers: await readHeaders(target.provider) };
+        if (formOf(again) !== formOf(credential) || JSON.stringify(other.headers) !== JSON.stringify(headers))
+          yield other;
       }
       isOne ||= usable.length > 0;
       if (usable.length === 0) why.push(`${target.model}: ${describe(problems)}`);
@@ -285,18 +290,17 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
     }
   }
 
-  /** To compare them. */
-  const headerTexts = async ({ headers }: ProviderSettings): Promise<string> =>
-    JSON.stringify(await Promise.all(Object.values(headers).map((told) => secrets.read(told))));
+  const readHeaders = ({ headers }: ProviderSettings): Promise<readonly ReadHeader[]> =>
+    Promise.all(Object.entries(headers).map(async ([name, told]) => [name, await secrets.read(told)] as const));
 
   /** Their values are added to `keys`. */
-  async function headersOf(provider: ProviderSettings, keys: string[]): Promise<Record<string, string>> {
+  function headersOf(provider: ProviderSettings, read: readonly ReadHeader[], keys: string[]): Record<string, string> {
     const headers: Record<string, string> = {};
-    for (const [name, told] of Object.entries(provider.headers)) {
-      const found = await secrets.read(told);
+    for (const [name, found] of read) {
       if ("missing" in found) {
         log("error", `the header ${name} of ${provider.id} has no value: ${found.missing}`, {});
-        const why = "ref" in told ? `unresolved_ref (${told.ref.source})` : found.missing;
+        const told = provider.headers[name];
+        const why = told !== undefined && "ref" in told ? `unresolved_ref (${told.ref.source})` : found.missing;
         throw new ProviderFailure("credential", `the header ${name} of ${provider.id} has no value: ${why}`);
       }
       headers[name] = found.value;
@@ -306,14 +310,11 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
   }
 
   /** What it puts into headers is added to `keys`. */
-  async function speakerOf(
-    { model, provider, entry }: Target,
-    { secret }: Credential,
-    keys: string[],
-  ): Promise<Speaker> {
+  function speakerOf({ target, credential: { secret }, headers: read }: FullWay, keys: string[]): Speaker {
+    const { model, provider, entry } = target;
     const api = entry.api ?? provider.api;
     if (api === "scripted") return makeScripted(model, entry.script ?? []);
-    const headers = await headersOf(provider, keys);
+    const headers = headersOf(provider, read, keys);
     const told = {
       provider: provider.id,
       model: entry.id,
