@@ -1,35 +1,15 @@
 /** DM approval on each of the platforms with the real program: a stranger writes and gets a code, the operator types what it says, and the stranger is answered. */
-import { afterAll, expect, test } from "vitest";
-import { type Chats, type PlatformName, platforms } from "../support/chats.ts";
+import { expect, test } from "vitest";
+import type { PlatformName } from "../support/chats.ts";
 import { runLine } from "../support/command-lines.ts";
 import { eventually } from "../support/eventually.ts";
-import { endPrograms, makeStateDir, startProgram } from "../support/program.ts";
+import { openOnePerson } from "../support/one-person.ts";
+import { makeStateDir, startProgram } from "../support/program.ts";
 
 const names: readonly PlatformName[] = ["Telegram, long polling", "Discord", "Slack, socket mode", "WhatsApp", "IRC"];
 
-const opened: Chats[] = [];
-afterAll(async () => {
-  endPrograms();
-  await Promise.all(opened.map((chats) => chats.close()));
-});
-
-/** A platform with one person, and what that person hears. */
-async function open(name: PlatformName) {
-  const heard: string[] = [];
-  const chats = await platforms[name](1, ({ moment, text }) => {
-    if (moment === "sent" && text !== undefined) heard.push(text);
-    return undefined;
-  });
-  opened.push(chats);
-  const say = async (text: string): Promise<void> => {
-    await eventually(() => expect(chats.isOnline()).toBe(true));
-    chats.say(0, text);
-  };
-  return { ...chats, name, heard, say };
-}
-
 test("a stranger on each platform is let in by the command that he was told, and by no other's", async () => {
-  const scenes = await Promise.all(names.map(open));
+  const scenes = await Promise.all(names.map(openOnePerson));
   const program = await startProgram(
     makeStateDir({
       gateway: { auth: { mode: "none" } },

@@ -1,35 +1,16 @@
 /** After a long stop the real program answers nothing old: what a platform then tells with a date of days ago is a dead letter, and its sender hears so. */
-import { afterAll, expect, test } from "vitest";
-import { type Chats, openToAll, type PlatformName, platforms } from "../support/chats.ts";
+import { expect, test } from "vitest";
+import { openToAll, type PlatformName } from "../support/chats.ts";
 import { runLine } from "../support/command-lines.ts";
 import { eventually } from "../support/eventually.ts";
-import { endPrograms, makeStateDir, startProgram } from "../support/program.ts";
+import { openOnePerson } from "../support/one-person.ts";
+import { makeStateDir, startProgram } from "../support/program.ts";
 
 const names: readonly PlatformName[] = ["Telegram, long polling", "Discord", "Slack, socket mode", "WhatsApp"];
 const daysMs = 50 * 3_600_000;
 
-const opened: Chats[] = [];
-afterAll(async () => {
-  endPrograms();
-  await Promise.all(opened.map((chats) => chats.close()));
-});
-
-async function open(name: PlatformName) {
-  const heard: string[] = [];
-  const chats = await platforms[name](1, ({ moment, text }) => {
-    if (moment === "sent" && text !== undefined) heard.push(text);
-    return undefined;
-  });
-  opened.push(chats);
-  const say = async (text: string, agoMs?: number): Promise<void> => {
-    await eventually(() => expect(chats.isOnline()).toBe(true));
-    chats.say(0, text, agoMs);
-  };
-  return { ...chats, name, heard, say };
-}
-
 test("what was written days ago is a dead letter on each platform, what came since is answered, and a replay answers the rest", async () => {
-  const scenes = await Promise.all(names.map(open));
+  const scenes = await Promise.all(names.map(openOnePerson));
   const stateDir = makeStateDir({
     gateway: { auth: { mode: "none" } },
     agents: { list: [{ id: "main", module: "echo" }] },
