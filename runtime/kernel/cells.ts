@@ -25,6 +25,7 @@ import { tellSlots } from "./rights.ts";
 import { tellDown } from "./signals.ts";
 import type { AgentEntry, ExitReason, KernelState, Turn } from "./state.ts";
 import { endOverdue } from "./stops.ts";
+import { recordLate, recordOverdue } from "./steps.ts";
 import { countCrash, escalate, restartGroup } from "./supervision.ts";
 import { cancelRun, dropEntry } from "./run-ends.ts";
 import { noteRun } from "./run-notes.ts";
@@ -177,6 +178,8 @@ function loseTurn(k: KernelState, agent: AgentEntry, turn: Turn, reason: ExitRea
     endAborted(k, agent, turn);
   } else {
     answer(k, turn.mail.envelope.header.id, outcome);
+    // Its next delivery hears the same again.
+    recordLate(k, agent, turn, { type: "nothing" });
     putBack(k, agent, turn);
   }
 }
@@ -205,6 +208,7 @@ export function tickCells(k: KernelState, nowMs: number): void {
     if (agent.turns.size > 0) {
       commitAgain(k, agent, nowMs);
       endOverdue(k, agent, nowMs);
+      for (const turn of agent.turns.values()) recordOverdue(k, agent, turn, nowMs);
     }
     if (hasReady(agent) || stays) pump(k, agent, nowMs);
     noteRoom(k, agent);

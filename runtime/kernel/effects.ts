@@ -115,7 +115,7 @@ export type Effect =
       readonly ref: number;
       readonly items: readonly TakeItem[];
     }
-  /** Keep the row with the turn's steps, then say so (`steps.ts`: `recorded`). */
+  /** Keep the rows with the turn's steps, all of them or none, then say so (`steps.ts`: `recorded`). */
   | {
       readonly type: "record";
       readonly agentId: string;
@@ -123,10 +123,16 @@ export type Effect =
       readonly turn: number;
       readonly envelopeId: string;
       readonly sessionKey: string;
-      readonly row: StepRow;
+      /** Heard already: what the turn does next waits for them (ADR 0077). */
+      readonly late: readonly StepRow[];
+      /** The one that `next` is about. */
+      readonly row: StepRow | undefined;
       readonly next:
         | { readonly type: "hear" | "run"; readonly ref: number }
-        | { readonly type: "call"; readonly call: Extract<Effect, { type: "call" }> };
+        | { readonly type: "call"; readonly call: Extract<Effect, { type: "call" }> }
+        /** What the cell said since is heard now (`syscalls.ts`: `hearHeld`). */
+        | { readonly type: "go-on" }
+        | { readonly type: "nothing" };
     }
   /** A turn begins that waited for longer than `limits.queuedNoticeMs`. */
   | { readonly type: "waited"; readonly header: EnvelopeHeader; readonly lane: string; readonly waitedMs: number }

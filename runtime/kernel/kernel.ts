@@ -49,7 +49,7 @@ import {
   type SpawnRequest,
   whyNoMoreRuns,
 } from "./runs.ts";
-import { awaitsCall, receiveFrame } from "./syscalls.ts";
+import { awaitsCall, hearHeld, receiveFrame } from "./syscalls.ts";
 import { judgedTurn, type ListTools, toolsOf, toolsReady } from "./tool-lists.ts";
 import type { JudgedTurn, KernelSettings } from "./settings.ts";
 import type { SignalCall } from "./signal-call.ts";
@@ -385,9 +385,13 @@ export function makeKernel(
       taken(k, effect, result, nowMs);
       useRoom(k, nowMs);
     },
-    /** The store has kept the row of a `record` effect, or refuses to. */
-    recorded: (effect: Extract<Effect, { type: "record" }>, refusal: Refusal | undefined): void =>
-      recorded(k, effect, refusal),
+    /** The store has kept the rows of a `record` effect, or refuses to. */
+    recorded(effect: Extract<Effect, { type: "record" }>, refusal: Refusal | undefined, nowMs: number): void {
+      recorded(k, effect, refusal);
+      if (effect.next.type !== "go-on") return;
+      hearHeld(k, effect, refusal, nowMs);
+      afterwards(nowMs);
+    },
     recalled: (effect: Extract<Effect, { type: "recall" }>, outcome: Outcome, isStored: boolean): void =>
       recalled(k, effect.ask, outcome, { runId: effect.envelopeId, sessionKey: effect.sessionKey }, isStored),
 

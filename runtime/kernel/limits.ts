@@ -156,6 +156,14 @@ export const limits = {
   sendCreditsPerCell: 256,
   /** Tool calls of one cell that are not answered yet; beyond it a further one is refused as `busy`. */
   callsPerCellMax: 256,
+  /** An answer that a turn heard and that nothing was built on is on disk after so long at the latest (`steps.ts`). */
+  recordLateMs: 5_000,
+  /**
+   * What the turns of one cell say while answers that they heard go to the disk (`steps.ts`): records and their characters beside the first
+   * of each turn; a further one is refused as `busy`.
+   */
+  heldRecordsMax: 256,
+  heldRecordsCharsMax: 8_388_608,
   /** Turns that one cell handles at a time, over different sessions (config: `agents.*.maxConcurrent` bounds the lane). */
   turnsPerCellMax: 64,
   /**

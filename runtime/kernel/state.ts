@@ -17,7 +17,7 @@ import type { Asks } from "./asks.ts";
 import type { Chain } from "./chains.ts";
 import type { AgentPhase, EnvelopeHeader, Failure, Outcome } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
-import type { DownRecord } from "./frames.ts";
+import type { DownRecord, UpRecord } from "./frames.ts";
 import type { QueueMode } from "./queues.ts";
 import type { AgentOrder } from "./orders.ts";
 import type { PairingRegistry } from "./pairings.ts";
@@ -104,6 +104,12 @@ export interface Turn {
   /** Calls of this delivery that are on record or about to be, and all of the earlier ones; made when there is one (`steps.ts`). */
   steps: Map<number, StepRow> | undefined;
   stepChars: number;
+  /** Answers that the cell heard and that go to the disk before anything that stays (`steps.ts`); made when there is one. */
+  late: StepRow[] | undefined;
+  /** When a tick first found some. */
+  lateSeenMs: number | undefined;
+  /** What the cell said while they go there. */
+  held: UpRecord[] | undefined;
   /** Steps of this delivery: `waiting` for the store, or the cell runs their function. Made when there is one. */
   openSteps: Map<number, "waiting" | "running"> | undefined;
   outcome: Outcome | undefined;

@@ -7,11 +7,20 @@
  *   ctx.send, an ask that its target answered   in the journal and the target's `done` marker already; nothing is added
  *   a timer or monitor that was set             recorded in the journal, in the transaction that sets it
  *   tools, every other end of an ask or signal  the answer is recorded, then heard
- *   ctx.model                                   the answer is recorded, then heard; one that was not kept is asked for again
+ *   ctx.model, ctx.tools.list                   the answer is heard, and recorded before the turn does anything else that stays
  *   ctx.step, a tool that is not repeatable     the start is recorded, then it runs; the answer is recorded, then heard
  *
  *   (none) ──start recorded──► started ──answer recorded──► finished
  *                                 └── the cell ends ──► redelivered: repeatable? runs again : outcome unknown
+ *
+ * What a model answered and which tools there are costs nothing but asking again, so it is recorded late (ADR 0077): with the next record
+ * of the turn, or before whatever else leaves something behind, which waits for it; when the cell ends; or after `limits.recordLateMs`. A turn
+ * that is done needs it no more.
+ *
+ *   heard, late ──a record of the turn──► recorded with it
+ *        ├──another step that stays──► recorded; then that step, and what the cell said after it, in order
+ *        ├──the cell ends, `recordLateMs`──► recorded
+ *        └──done──► its commit holds what came of it
  *
  * The records come with the delivery that repeats the turn, and the kernel answers from them; the cell is not trusted to.
  * They go with the turn: in the transaction that commits it, or with its dead letter. A turn in memory has none.
@@ -226,7 +235,15 @@ export function hear(
   }
   const kept = withinBounds(k, turn, id, result);
   turn.stepChars += charsOf(kept);
-  record(k, agent, turn, { ...id, result: kept, ...(failed === undefined ? {} : { failed }) }, { type: "hear", ref });
+  const row = { ...id, result: kept, ...(failed === undefined ? {} : { failed }) };
+  if (id.op !== "model" && id.op !== "tools") {
+    record(k, agent, turn, row, { type: "hear", ref });
+    return;
+  }
+  note(turn, row);
+  turn.late ??= [];
+  turn.late.push(row);
+  hearNow(k, agent, turn, ref, id, kept);
 }
 
 /** For answers that are durable elsewhere, or need not be. */
@@ -262,11 +279,40 @@ function charsOf([, a, b]: StepResult): number {
   return a.length + b.length;
 }
 
-function record(k: KernelState, agent: AgentEntry, turn: Turn, row: StepRow, next: Recording["next"]): void {
-  // Counted before it is on disk. The result is not kept: only a later delivery is answered from it.
+/** Counted before it is on disk. The result is not kept: only a later delivery is answered from it. */
+function note(turn: Turn, row: StepRow): void {
   const { result: _, ...started } = row;
   turn.steps ??= new Map();
   turn.steps.set(row.key, started);
+}
+
+function record(k: KernelState, agent: AgentEntry, turn: Turn, row: StepRow, next: Recording["next"]): void {
+  note(turn, row);
+  emitRecord(k, agent, turn, row, next);
+}
+
+/** Records what is late, if anything is; `next` comes after it. */
+export function recordLate(k: KernelState, agent: AgentEntry, turn: Turn, next: Recording["next"]): void {
+  if (turn.late !== undefined) emitRecord(k, agent, turn, undefined, next);
+}
+
+/** An actor that goes on for long by itself has no step that would do it. */
+export function recordOverdue(k: KernelState, agent: AgentEntry, turn: Turn, nowMs: number): void {
+  if (turn.stage !== "delivered" || turn.late === undefined) return;
+  turn.lateSeenMs ??= nowMs;
+  if (nowMs - turn.lateSeenMs >= k.settings.limits.recordLateMs) recordLate(k, agent, turn, { type: "nothing" });
+}
+
+function emitRecord(
+  k: KernelState,
+  agent: AgentEntry,
+  turn: Turn,
+  row: StepRow | undefined,
+  next: Recording["next"],
+): void {
+  const { late = none } = turn;
+  turn.late = undefined;
+  turn.lateSeenMs = undefined;
   const { id, sessionKey } = turn.mail.envelope.header;
   k.emit({
     type: "record",
@@ -275,32 +321,38 @@ function record(k: KernelState, agent: AgentEntry, turn: Turn, row: StepRow, nex
     turn: turn.number,
     envelopeId: id,
     sessionKey,
+    late,
     row,
     next,
   });
 }
 
+const none: readonly StepRow[] = [];
+
 /** The store has the record, or it does not: then the cell hears that instead, and nothing is carried out. */
 export function recorded(
   k: KernelState,
-  { agentId, incarnation, turn: number, row, next }: Recording,
+  { agentId, incarnation, turn: number, late, row, next }: Recording,
   refusal: Refusal | undefined,
 ): void {
   const agent = k.agents.get(agentId);
   if (agent === undefined || agent.incarnation !== incarnation || !hasCell(agent)) return;
   const turn = agent.turns.get(number);
+  // They were heard, and what comes next waits for them as before.
+  if (refusal !== undefined && turn !== undefined && late.length > 0) turn.late = [...late, ...(turn.late ?? [])];
+  if (next.type === "go-on" || next.type === "nothing") return;
   const isOpen = turn?.stage === "delivered" && !turn.mail.aborted;
   const ref = next.type === "call" ? next.call.ref : next.ref;
-  turn?.openSteps?.delete(row.key);
+  if (row !== undefined) turn?.openSteps?.delete(row.key);
   if (refusal !== undefined || (!isOpen && next.type !== "hear")) {
     if (next.type === "call") agent.openCalls.delete(ref);
     // It was not started; the same call may be tried again by a later delivery.
-    if (next.type !== "hear") turn?.steps?.delete(row.key);
+    if (next.type !== "hear" && row !== undefined) turn?.steps?.delete(row.key);
     postRefusal(k, agentId, incarnation, ref, refusal ?? (turn?.mail.aborted === true ? stoppedRefusal : turnOver));
-  } else if (next.type === "hear") hearNow(k, agent, turn, ref, row, row.result ?? goOn);
+  } else if (next.type === "hear") hearNow(k, agent, turn, ref, row, row?.result ?? goOn);
   else if (next.type === "call") k.emit(next.call);
   else {
-    if (turn !== undefined) noteStep(turn, row.key, "running");
+    if (turn !== undefined && row !== undefined) noteStep(turn, row.key, "running");
     postResult(k, agentId, incarnation, ref, goOn);
   }
 }

@@ -24,6 +24,7 @@ import {
   type CallId,
   endStep,
   hear,
+  recordLate,
   startStep,
   startTool,
   wasMadeBefore,
@@ -78,7 +79,8 @@ function receiveRecord(k: KernelState, agent: AgentEntry, record: UpRecord, nowM
   // Its end is decided, and whoever waited for its turns was told so.
   if (agent.phase === "stopping") return;
   const turn = agent.turns.get(record.turn);
-  if (turn === undefined || turn.stage !== "delivered" || turn.incarnation !== agent.incarnation) {
+  const isOver = turn?.held?.at(-1)?.op === up.done;
+  if (turn === undefined || turn.stage !== "delivered" || turn.incarnation !== agent.incarnation || isOver) {
     forged(k, agent, "turn", `the record speaks for turn ${record.turn}, which this cell does not hold`);
     if (record.ref !== 0)
       postRefusal(
@@ -94,6 +96,7 @@ function receiveRecord(k: KernelState, agent: AgentEntry, record: UpRecord, nowM
     postRefusal(k, agent.spec.id, agent.incarnation, record.ref, stoppedRefusal);
     return;
   }
+  if (waitsForRecord(k, agent, turn, record)) return;
   if (mayNot.has(record.op) && agent.run !== undefined && endSpent(k, agent, nowMs)) return;
   // A question in memory is no numbered call: its `num` is a time.
   if (mayNot.has(record.op) && record.op !== up.sendVolatile)
@@ -167,6 +170,64 @@ const mayNot: ReadonlySet<number> = new Set([
   up.unschedule,
   up.demonitor,
 ]);
+
+/**
+ * What leaves something behind is not begun before the answers that led to it are on record (`steps.ts`), and the turn's later words do not
+ * pass it.
+ */
+function waitsForRecord(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): boolean {
+  if (turn.held === undefined) {
+    if (turn.late === undefined || !staysBehind(agent, turn, record)) return false;
+    turn.held = [record];
+    recordLate(k, agent, turn, { type: "go-on" });
+    return true;
+  }
+  if (record.op === up.stream) return false;
+  const full = record.op === up.done ? undefined : whyNoMoreHeld(k, agent, record);
+  if (full === undefined) turn.held.push(record);
+  else if (record.ref !== 0) postRefusal(k, agent.spec.id, agent.incarnation, record.ref, full);
+  return true;
+}
+
+function whyNoMoreHeld(k: KernelState, agent: AgentEntry, record: UpRecord): Refusal | undefined {
+  const { heldRecordsMax, heldRecordsCharsMax } = k.settings.limits;
+  const held = [...agent.turns.values()].flatMap((turn) => turn.held ?? []);
+  const chars = [record, ...held].reduce((sum, { a, b, c }) => sum + a.length + b.length + c.length, 0);
+  if (held.length < heldRecordsMax && chars <= heldRecordsCharsMax) return undefined;
+  return {
+    code: "CLOISTER_MAILBOX_FULL",
+    message: `${held.length} records of this cell wait for the disk, and with this one they would have ${chars} characters; the bounds are ${heldRecordsMax} and ${heldRecordsCharsMax}`,
+    retryAfterMs: 100,
+  };
+}
+
+/** Whether it has to wait for what is late. A tool takes that along when its own start is recorded, and so does the start of a step. */
+function staysBehind(agent: AgentEntry, turn: Turn, { op, num }: UpRecord): boolean {
+  if (op === up.stepStart) return turn.steps?.has(num) === true;
+  if (op === up.model) return turn.late?.some((row) => row.op === "model") === true;
+  // Without mail there is nothing to take.
+  if (op === up.take)
+    return turn.attempt > 1 || agent.lanes.get(turn.mail.envelope.header.sessionKey)?.queue.length !== 0;
+  return op !== up.call && op !== up.timers && mayNot.has(op);
+}
+
+/** The record for which the turn's words waited is on disk, or it is not: then nothing is begun. */
+export function hearHeld(
+  k: KernelState,
+  { agentId, incarnation, turn: number }: Extract<Effect, { type: "record" }>,
+  refusal: Refusal | undefined,
+  nowMs: number,
+): void {
+  const agent = k.agents.get(agentId);
+  const turn = agent?.turns.get(number);
+  if (agent === undefined || turn === undefined || agent.incarnation !== incarnation) return;
+  const held = turn.held ?? [];
+  turn.held = undefined;
+  for (const record of held) {
+    if (refusal === undefined || !mayNot.has(record.op)) receiveRecord(k, agent, record, nowMs);
+    else postRefusal(k, agentId, incarnation, record.ref, refusal);
+  }
+}
 
 /** What makes a call this one and no other, beside its name. */
 function givenOf({ op, b, c }: UpRecord): readonly string[] {
@@ -254,8 +315,9 @@ function call(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): 
     sinceMs: turn.work.sinceMs,
     wasMade,
   };
-  if (turn.mail.volatile || k.settings.isRepeatable(record.a)) k.emit(effect);
-  else startTool(k, agent, turn, id, effect);
+  if (!turn.mail.volatile && !k.settings.isRepeatable(record.a)) startTool(k, agent, turn, id, effect);
+  else if (turn.late === undefined) k.emit(effect);
+  else recordLate(k, agent, turn, { type: "call", call: effect });
 }
 
 export function awaitsCall(k: KernelState, asked: Extract<Effect, { type: "call" }>): boolean {

@@ -171,8 +171,10 @@ export class AgentStore {
     return namesFile(this.#environment, blob);
   }
 
-  recordStep(envelopeId: string, row: StepRow): Promise<void> {
-    return this.#environment.write(() => this.#environment.put(["w", keyText(envelopeId), row.key], row));
+  recordSteps(envelopeId: string, rows: readonly StepRow[]): Promise<void> {
+    return this.#environment.write(() => {
+      for (const row of rows) this.#environment.put(["w", keyText(envelopeId), row.key], row);
+    });
   }
 
   /** What the turn recorded, and what it `sent`, in the order of the calls; of a call that has both, the record decides. */

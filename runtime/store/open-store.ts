@@ -203,13 +203,13 @@ export class OpenStore implements Store {
       }),
     );
 
-  recordStep: Store["recordStep"] = ({ agentId, envelopeId, sessionKey, row }) =>
+  recordSteps: Store["recordSteps"] = ({ agentId, envelopeId, sessionKey, rows }) =>
     this.#inSession(sessionKey, () =>
       this.#agents.use(agentId, async (agent) => {
         // The row of a turn that is over would be nobody's.
         if (!this.#journal.has(envelopeId) || agent.done(envelopeId) !== undefined)
           throw unknownEnvelope("record a step of", envelopeId);
-        await agent.recordStep(envelopeId, row);
+        await agent.recordSteps(envelopeId, rows);
       }),
     );
 

@@ -120,7 +120,7 @@ export interface Store {
   /** Counts the delivery, opens the agent's environment on first use, and reads the session. */
   begin(turn: TurnBegin): Promise<BegunTurn>;
   /** In order with `begin` and `commit` of the session. Rejects with `CLOISTER_ENVELOPE_UNKNOWN` once the turn is done. */
-  recordStep(step: StepRecord): Promise<void>;
+  recordSteps(steps: StepRecord): Promise<void>;
   /**
    * Counts the deliveries of envelopes that a turn handles beside its own, records which with the turn's steps, and gives their
    * bodies, in order. One that is done, buried or too much for `limits.takenCharsMax` is left out, and so are those behind it.

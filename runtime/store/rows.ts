@@ -132,12 +132,12 @@ export interface DoneOutcome {
   readonly failure?: Failure;
 }
 
-/** A row of the steps of a turn that is not done; a later one for the same call takes its place. */
+/** Rows of the steps of a turn that is not done; a later one for the same call takes the place of the one before. */
 export interface StepRecord {
   readonly envelopeId: string;
   readonly agentId: string;
   readonly sessionKey: string;
-  readonly row: StepRow;
+  readonly rows: readonly StepRow[];
 }
 
 export type EnvelopeOutcome =

@@ -25,7 +25,7 @@ export async function takeEnvelopes(
     kept.push(item);
   }
   await Promise.all(kept.map(([id]) => journal.countDelivery(id)));
-  await agent.recordStep(envelopeId, { key, op: "take", name, result: [1, "ok", JSON.stringify(kept)] });
+  await agent.recordSteps(envelopeId, [{ key, op: "take", name, result: [1, "ok", JSON.stringify(kept)] }]);
   const read = kept.map(async ([id]) => ({ id, body: await blobs.read(agentId, journal.find(id)?.body ?? "") }));
   return Promise.all(read);
 }

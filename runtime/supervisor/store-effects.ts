@@ -140,11 +140,12 @@ export function makeStoreEffects(deps: StoreEffectsDeps): (effect: StoreEffect) 
           );
         return;
       case "record": {
-        const { envelopeId, sessionKey, row } = effect;
+        const { envelopeId, sessionKey, late, row } = effect;
         const agentId = agentOfKey(sessionKey) ?? effect.agentId;
-        store.recordStep({ envelopeId, agentId, sessionKey, row }).then(
-          () => kernel.recorded(effect, undefined),
-          (error: unknown) => kernel.recorded(effect, toRefusal(error)),
+        const rows = row === undefined ? late : [...late, row];
+        store.recordSteps({ envelopeId, agentId, sessionKey, rows }).then(
+          () => kernel.recorded(effect, undefined, nowMs()),
+          (error: unknown) => kernel.recorded(effect, toRefusal(error), nowMs()),
         );
         return;
       }

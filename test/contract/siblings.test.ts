@@ -233,7 +233,7 @@ describe("seed 001: the policy answers, not the transport", () => {
       expect(await call(gateway, "main", "sessions_send", { ...name, ...more })).toMatchObject({ status: "forbidden" });
     const seen = [...asked].toSorted();
     // Main's own words and steps, which name the session, the refusals, and the gateway's index of sessions.
-    expect(seen).toEqual(["append main", "audit ", "commit main", "recordStep main", "session "]);
+    expect(seen).toEqual(["append main", "audit ", "commit main", "recordSteps main", "session "]);
     await gateway.reply("strategy", "hello");
     expect([...asked]).toEqual(expect.arrayContaining(["append strategy", "begin strategy"]));
   });

@@ -358,7 +358,7 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         name: `s${key}`,
         ...parts,
       });
-      const stepOf = (mail: Envelope, step: StepRow) => ({ ...beginOf(mail), row: step });
+      const stepOf = (mail: Envelope, ...steps: StepRow[]) => ({ ...beginOf(mail), rows: steps });
       const steps = async (mail: Envelope) => {
         const begun = await store.begin(beginOf(mail));
         return begun.status === "begun" ? begun.steps : begun.status;
@@ -368,9 +368,9 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         const mail = envelope("a");
         await store.append(mail);
         expect(await steps(mail)).toBeUndefined();
-        await store.recordStep(stepOf(mail, row(10)));
-        await store.recordStep(stepOf(mail, row(2, { op: "tool", name: "sessions_list", result: [1, "ok", "[]"] })));
-        await store.recordStep(stepOf(mail, row(10, { result: [0, '{"code":"X"}', ""] })));
+        await store.recordSteps(stepOf(mail, row(10)));
+        await store.recordSteps(stepOf(mail, row(2, { op: "tool", name: "sessions_list", result: [1, "ok", "[]"] })));
+        await store.recordSteps(stepOf(mail, row(10, { result: [0, '{"code":"X"}', ""] })));
         const found = [
           row(2, { op: "tool", name: "sessions_list", result: [1, "ok", "[]"] }),
           row(10, { result: [0, '{"code":"X"}', ""] }),
@@ -388,7 +388,7 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         const mail = envelope("a");
         await store.append(mail);
         await store.begin(beginOf(mail));
-        const [, begun] = await Promise.all([store.recordStep(stepOf(mail, row(0))), store.begin(beginOf(mail))]);
+        const [, begun] = await Promise.all([store.recordSteps(stepOf(mail, row(0))), store.begin(beginOf(mail))]);
         expect(begun).toMatchObject({ steps: [row(0)] });
       });
 
@@ -396,9 +396,9 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         const mail = envelope("a");
         await store.append(mail);
         await store.begin(beginOf(mail));
-        await store.recordStep(stepOf(mail, row(0)));
+        await store.recordSteps(stepOf(mail, row(0)));
         await store.commit(commitOf(mail));
-        await expect(store.recordStep(stepOf(mail, row(1)))).rejects.toMatchObject({
+        await expect(store.recordSteps(stepOf(mail, row(1)))).rejects.toMatchObject({
           code: "CLOISTER_ENVELOPE_UNKNOWN",
         });
         await store.settle("a");
@@ -412,9 +412,9 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         const mail = envelope("a");
         await store.append(mail);
         await store.begin(beginOf(mail));
-        await store.recordStep(stepOf(mail, row(0)));
+        await store.recordSteps(stepOf(mail, row(0)));
         await store.bury("a", "poison", "test");
-        await expect(store.recordStep(stepOf(mail, row(1)))).rejects.toMatchObject({
+        await expect(store.recordSteps(stepOf(mail, row(1)))).rejects.toMatchObject({
           code: "CLOISTER_ENVELOPE_UNKNOWN",
         });
         await reopen();
@@ -486,7 +486,7 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
           store.append(envelope(`again-${key}`, { agentId: "bob" }), { turn: "a", call: call(key) });
         expect(await again(0)).toEqual({ status: "duplicate", envelopeId: "sent-0", runId: "run-sent-0" });
         expect(await steps(mail)).toEqual([0, 1, 2, 3].map((key) => ({ ...call(key), envelopeId: `sent-${key}` })));
-        await store.recordStep(stepOf(mail, { ...call(1), result: [0, "{}", ""] }));
+        await store.recordSteps(stepOf(mail, { ...call(1), result: [0, "{}", ""] }));
         expect(await steps(mail)).toMatchObject([
           { key: 0 },
           { key: 1, result: [0, "{}", ""] },

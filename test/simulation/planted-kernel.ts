@@ -84,6 +84,15 @@ export const plantedInKernel: readonly Planted[] = [
     seeds: 40,
   },
   {
+    bug: "a message that leaves before the answers that led to it are on record",
+    file: "kernel/syscalls.ts",
+    text: "if (waitsForRecord(k, agent, turn, record)) return;",
+    instead: "",
+    seen: /call \S+:late \d+ heard .* and in delivery/u,
+    seeds: 400,
+    from: 111,
+  },
+  {
     bug: "a tool call that was allowed and made, and is judged again when its turn is repeated",
     file: "kernel/syscalls.ts",
     text: "const denied = wasMade ? undefined : whyNoTool(",

@@ -60,7 +60,7 @@ export interface Journal {
   dropQueued(effect: Effects<"drop-queued">): Dropped | undefined;
   /** What the turn recorded and sent, by the numbers of the calls. */
   stepsOf(envelopeId: string): readonly StepRow[];
-  /** Keeps a step of a turn that is not done. Gives the refusal when it does not. */
+  /** Keeps steps of a turn that is not done. Gives the refusal when it does not. */
   record(effect: Effects<"record">): Refusal | undefined;
   /** Counts, and records with the turn that takes them. Gives the refusal when it does not. */
   take(effect: Effects<"take">): Taken | Refusal;
@@ -285,10 +285,14 @@ export function makeJournal(advance: (fires: Fires) => readonly Undo[] | undefin
       const calls = new Map([...(sent.get(envelopeId) ?? []), ...(recorded.get(envelopeId) ?? [])]);
       return [...calls.values()].toSorted((a, b) => a.key - b.key);
     },
-    record({ agentId, envelopeId, row }) {
+    record({ agentId, envelopeId, late, row }) {
       if (takeFailure(failures, agentId)) return storeRefusal;
       if (!rows.has(envelopeId) || done.has(envelopeId)) return overRefusal;
-      write(agentId, [put(callsOf(recorded, envelopeId), row.key, row)]);
+      const calls = callsOf(recorded, envelopeId);
+      write(
+        agentId,
+        (row === undefined ? late : [...late, row]).map((kept) => put(calls, kept.key, kept)),
+      );
       return undefined;
     },
     take({ agentId, envelopeId, key, name, items }) {

@@ -8,6 +8,7 @@ import { openPairings } from "./driver-port.ts";
 import { queueDrops, queueModes, type QueuePolicy } from "../../runtime/kernel/queues.ts";
 import type { Pairing } from "../../runtime/kernel/pairings.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
+import { noTokens } from "../../runtime/kernel/usage.ts";
 import type { AgentSpec, MailboxPolicy } from "../../runtime/kernel/state.ts";
 import { defaultSupervision, escalations, groupStrategies, restartKinds } from "../../runtime/kernel/supervision.ts";
 import { makeRandom, type Random } from "./random.ts";
@@ -114,13 +115,18 @@ function makeWorld(random: Random, options: WorldOptions): World {
   /** Places of lane `main` for each agent; 0: no bound of its own. */
   const bound = makeRandom(seed + 4).below(3);
   const takes = ofQueues.chance(0.3);
+  const thinks = seed % 8 === 5;
+  let answers = 0;
   // In few worlds half of the rights are not there from the start, so that messages are kept until an operator decides.
   const missing = seed % 16 === 2 ? pairings.filter(({ verbs }, at) => verbs.includes("send") && at % 2 === 1) : [];
   const driver = makeDriver({
     seed,
     agents,
     pairings: pairings.filter((pairing) => !missing.includes(pairing)),
-    script: makeScript(() => book, takes),
+    script: makeScript(() => book, takes, thinks),
+    // Whoever asks again hears something else.
+    models: () => ({ ok: true, json: `{"text":"answer ${answers++}"}`, used: noTokens, model: "p/m" }),
+    describeTools: () => `["tool ${answers++}"]`,
     queueOf: ({ sessionKey }) => queues.get(sessionKey),
     spec: (id) => ({
       maxConcurrent,

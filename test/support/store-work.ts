@@ -128,7 +128,7 @@ export function makeStoreWork(
         queues.add(`store ${effect.agentId}`, () => {
           const refusal = journal.record(effect);
           afterFlush(effect.agentId, () =>
-            queues.add(`answers ${effect.sessionKey}`, () => kernel().recorded(effect, refusal)),
+            queues.add(`answers ${effect.sessionKey}`, () => kernel().recorded(effect, refusal, nowMs())),
           );
         });
         return;

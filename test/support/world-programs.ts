@@ -46,9 +46,9 @@ export interface Programs {
 
 /**
  * `takes`: turns ask for what came meanwhile, before their first step and after their last one; what they send by tool without
- * waiting is to steer.
+ * waiting is to steer. `thinks`: turns ask which tools there are, and a model before each step.
  */
-export const makeScript = (book: () => StepBook, takes = false): Script =>
+export const makeScript = (book: () => StepBook, takes = false, thinks = false): Script =>
   function* (turn) {
     const [own] = turn.parts;
     // Of a message that is shortened there is no program left.
@@ -56,7 +56,9 @@ export const makeScript = (book: () => StepBook, takes = false): Script =>
     const seen: readonly string[] = JSON.parse(turn.state ?? "[]");
     book().hearParts(turn, "begin", turn.parts);
     if (takes) yield* take(turn, book(), "first");
+    if (thinks) book().hearLate(turn, turn.calls(), yield* answerOf(turn.tools()));
     for (const [index, step] of program.steps.entries()) {
+      if (thinks) book().hearLate(turn, turn.calls(), yield* answerOf(turn.model("what next?")));
       if (step.op === "send")
         book().hear(turn, index, yield* storedOf(turn.send(step.to, JSON.stringify(step.program))));
       else if (step.op === "timer") {

@@ -133,7 +133,7 @@ describe("an exchange", () => {
 
   it("tells who does not wait, or not long enough, that the answer is still to come", () => {
     const result = (driver: Driver): object =>
-      JSON.parse(driver.ofType("record").find(({ row }) => row.op === "tool")?.row.result?.[2] ?? "{}");
+      JSON.parse(driver.ofType("record").find(({ row }) => row?.op === "tool")?.row?.result?.[2] ?? "{}");
     const slow = play(
       { turnsMax: 1, timeoutMs: 1_000 },
       {

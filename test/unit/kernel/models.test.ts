@@ -31,7 +31,7 @@ const codeOf = (answer: Answer | undefined): string =>
   answer?.type === "refused" ? answer.refusal.code : answer?.type === "result" ? answer.text : "none";
 
 describe("a call of a model", () => {
-  it("goes to the broker as the cell wrote it, and its answer is heard once it is recorded", () => {
+  it("goes to the broker as the cell wrote it; the commit of the turn holds what came of its answer, and no record does", () => {
     const { driver, heard, asked } = open(
       (hear) =>
         function* (turn) {
@@ -44,9 +44,8 @@ describe("a call of a model", () => {
       { type: "model", agentId: "main", model: "p/m", request: "[1]", wantsText: false, key: 0 },
     ]);
     expect(heard).toEqual([{ type: "result", status: "ok", text: '{"text":"to [1]"}' }]);
-    expect(driver.ofType("record").map(({ row }) => row)).toMatchObject([
-      { key: 0, op: "model", name: "p/m", result: [1, "ok", '{"text":"to [1]"}'], used },
-    ]);
+    expect(driver.ofType("record")).toEqual([]);
+    expect(driver.ofType("commit")).toMatchObject([{ tokens: used }]);
   });
 
   it("leaves how full the conversation is with the turn: by the last one, also in a repeated turn, and not by one before a summary", () => {
@@ -140,7 +139,7 @@ describe("a call of a model", () => {
     expect(heard.map(codeOf)).toEqual(
       ["to usual", "to named", "to usual", "to named", "to later"].map((text) => JSON.stringify({ text })),
     );
-    expect(driver.ofType("record").map(({ row }) => row.name)).toEqual(["", "p/m", ""]);
+    expect(driver.ofType("record").map(({ late }) => late.map(({ name }) => name))).toEqual([[""], ["p/m"]]);
   });
 
   it("that a fallback answers counts for the tools of the turn, also when the turn is repeated and nobody is asked again", () => {

@@ -42,7 +42,7 @@ describe("a step", () => {
     const id = driver.header("go").id;
     expect(driver.journal.recorded(id, 0)).toEqual({ key: 0, op: "step", name: "pay" });
     driver.settle();
-    expect(driver.ofType("record").map(({ row, next }) => [row.result, next.type])).toEqual([
+    expect(driver.ofType("record").map(({ row, next }) => [row?.result, next.type])).toEqual([
       [undefined, "run"],
       [[1, "ok", '"run 1"'], "hear"],
     ]);
