@@ -6,6 +6,8 @@ import { normalizeAgentId } from "../routing/ids.ts";
 import { findDefaultAgentId, listAgents, type NamedAgent, placeAgent } from "./agents.ts";
 import { readCredential } from "./credentials.ts";
 import type { Draft } from "./draft.ts";
+import { haveOwnHeartbeats, resolveHeartbeat } from "./heartbeat.ts";
+import { isTemplated } from "./hooks.ts";
 import { isMap } from "./is-map.ts";
 import { lintChannels } from "./channels/index.ts";
 import { lintGroups } from "./lint-groups.ts";
@@ -258,5 +260,39 @@ function lintHooks(agents: readonly NamedAgent[], { config }: Draft): ConfigWarn
           ),
         ],
   );
-  return [...allowed, ...mapped];
+  return [...allowed, ...mapped, ...lintHookTimes(agents, config), ...lintHookSessions(config)];
+}
+
+function lintHookTimes(agents: readonly NamedAgent[], config: Draft["config"]): ConfigWarning[] {
+  const someHaveTheirs = haveOwnHeartbeats(agents);
+  const regular = new Set(
+    agents.filter((agent) => resolveHeartbeat(agent, config, someHaveTheirs) !== undefined).map(({ id }) => id),
+  );
+  return config.hooks.mappings.flatMap(({ wakeMode, agentId }, index) => {
+    const id = agentId === undefined ? findDefaultAgentId(agents) : normalizeAgentId(agentId);
+    return wakeMode !== "next-heartbeat" || regular.has(id)
+      ? []
+      : [
+          warn(
+            ["hooks", "mappings", index, "wakeMode"],
+            `is "next-heartbeat", and the agent ${id} has no heartbeat: its requests will be refused`,
+            'Use "now", or give the agent a heartbeat (agents.defaults.heartbeat).',
+          ),
+        ];
+  });
+}
+
+function lintHookSessions({ hooks }: Draft["config"]): ConfigWarning[] {
+  if (hooks.allowRequestSessionKey) return [];
+  return hooks.mappings.flatMap(({ sessionKey }, index) =>
+    sessionKey === undefined || !isTemplated(sessionKey)
+      ? []
+      : [
+          warn(
+            ["hooks", "mappings", index, "sessionKey"],
+            "follows from the payload while hooks.allowRequestSessionKey is false: its requests will be refused",
+            'Set hooks.allowRequestSessionKey to true, with hooks.allowedSessionKeyPrefixes such as ["hook:"], or name one session.',
+          ),
+        ],
+  );
 }

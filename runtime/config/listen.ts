@@ -53,3 +53,11 @@ export function parsePort(text: string): number | undefined {
   const port = /^\d{1,5}$/.test(text.trim()) ? Number(text) : Number.NaN;
   return port <= 65_535 ? port : undefined;
 }
+
+/** A leading slash, no trailing one: `/`, `/ui`. */
+export function normalizeUrlPath(text: string): string {
+  return `/${text
+    .split("/")
+    .filter((part) => part !== "")
+    .join("/")}`;
+}

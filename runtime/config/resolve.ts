@@ -3,12 +3,11 @@ import { nanosPerDollar } from "../kernel/usage.ts";
 import { createHash } from "node:crypto";
 import path from "node:path";
 import type { WithReferences } from "../broker/port.ts";
-import { hookDelivery } from "../edge/hook-delivery.ts";
 import type { WebhookAccount } from "../edge/settings.ts";
 import { failure } from "../kernel/errors.ts";
 import { findQueueMode, type QueuePolicy } from "../kernel/queues.ts";
 import { limits } from "../kernel/limits.ts";
-import { normalizeAccountId, normalizeAgentId } from "../routing/ids.ts";
+import { normalizeAccountId } from "../routing/ids.ts";
 import { findDefaultAccount, listChannels } from "./accounts.ts";
 import { findDefaultAgentId, listAgents, type NamedAgent, placeAgent, resolveConfigPath } from "./agents.ts";
 import { resolveAccountsOn, resolveBindings, resolveChannelDefaults } from "./bindings.ts";
@@ -21,7 +20,8 @@ import { resolveBlocks, resolvePause } from "./blocks.ts";
 import { isMap } from "./is-map.ts";
 import { isolationOf } from "./isolation.ts";
 import { resolveGroupChat, resolveGroups } from "./groups.ts";
-import { findHost, findPortVariable, parsePort } from "./listen.ts";
+import { resolveHooks } from "./hooks.ts";
+import { findHost, findPortVariable, normalizeUrlPath, parsePort } from "./listen.ts";
 import type { LoadedConfig } from "./load.ts";
 import { findModule } from "./modules.ts";
 import { resolveMemory } from "./memory.ts";
@@ -200,6 +200,8 @@ function resolveAgent(
   const groupChat = resolveGroupChat(entry, draft.config);
   const toolRules = resolveToolRules(entry.tools);
   const heartbeat = resolveHeartbeat(agent, draft.config, someHaveTheirs);
+  const isAssistant = found.kind === "builtin" && found.module === "assistant";
+  const turnMsMax = isAssistant && defaults.timeoutSeconds !== undefined ? defaults.timeoutSeconds * 1_000 : undefined;
   const budget = entry.budget || defaults.budget ? { ...defaults.budget, ...entry.budget } : undefined;
   return {
     id,
@@ -214,6 +216,7 @@ function resolveAgent(
     model: typeof model === "object" ? model.primary : model,
     settings: share(resolveSettings(agent, draft.config)),
     seedsWorkspace: !defaults.skipBootstrap,
+    ...(turnMsMax === undefined ? {} : { turnMsMax }),
     ...(budget === undefined ? {} : { budget: share(budget) }),
     ...(fallbacks.length === 0 ? {} : { modelFallbacks: share(fallbacks) }),
     memory: share(resolveMemory(agent, workspace, draft)),
@@ -367,40 +370,6 @@ function resolveGateway(draft: Draft, { port }: ConfigOverrides): ResolvedConfig
       basePath: normalizeUrlPath(controlUi.basePath),
       allowedOrigins: controlUi.allowedOrigins,
     },
-  };
-}
-
-/** A leading slash, no trailing one: `/`, `/ui`. */
-function normalizeUrlPath(text: string): string {
-  return `/${text
-    .split("/")
-    .filter((part) => part !== "")
-    .join("/")}`;
-}
-
-function resolveHooks(draft: Draft): ResolvedConfig["hooks"] {
-  const { enabled, token, path: place, allowedAgentIds, allowRequestSessionKey, mappings } = draft.config.hooks;
-  const credential = readCredential(["hooks", "token"], token, draft);
-  const isLimited = allowedAgentIds !== undefined && !allowedAgentIds.some((id) => id.trim() === "*");
-  return {
-    enabled,
-    path: normalizeUrlPath(place),
-    allowRequestSessionKey,
-    mappings: mappings.map(({ match, action, agentId, messageTemplate, textTemplate, ...of }) => {
-      const template = action === "wake" ? (textTemplate ?? messageTemplate) : (messageTemplate ?? textTemplate);
-      const { name, sessionKey, model, thinking, timeoutSeconds } = of;
-      const delivery = hookDelivery(of);
-      const turnMsMax = timeoutSeconds === undefined ? undefined : timeoutSeconds * 1_000;
-      const asked = { name, sessionKey, template, delivery, model, thinking, turnMsMax };
-      const facts = { path: match.path, source: match.source, ...asked };
-      return {
-        action,
-        ...(agentId === undefined ? {} : { agentId: normalizeAgentId(agentId) }),
-        ...Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined)),
-      };
-    }),
-    ...(credential.status === "set" ? { token: credential.value } : {}),
-    ...(isLimited ? { allowedAgentIds: allowedAgentIds.map(normalizeAgentId) } : {}),
   };
 }
 

@@ -88,6 +88,8 @@ export interface ResolvedAgent {
   readonly agentDir: string;
   readonly sessionsDir: string;
   readonly model: string | undefined;
+  /** How long a turn of a conversation may take; absent: no bound. */
+  readonly turnMsMax?: number;
   /** What the module `assistant` goes by. */
   readonly settings: AgentSettings;
   /** A new workspace gets the files that a model is shown. */
@@ -327,6 +329,11 @@ export interface ResolvedConfig {
     /** Absent = every agent. */
     readonly allowedAgentIds?: readonly string[];
     readonly allowRequestSessionKey: boolean;
+    /** What a session that a request chooses begins with, as a whole or behind its agent. Absent: anything. */
+    readonly sessionKeyPrefixes?: readonly string[];
+    /** Session of requests and mappings that name none; absent: each has its own. */
+    readonly defaultSessionKey?: string;
+    readonly bodyBytesMax?: number;
     readonly mappings: readonly HookMapping[];
   };
   readonly webhook: WithReferences<WebhookSettings> | null;

@@ -20,7 +20,7 @@ export function findMapping(mappings: readonly HookMapping[], name: string, payl
 
 /** Throws `CLOISTER_REQUEST_INVALID` when the template makes no text of the payload. */
 export function applyMapping(mapping: HookMapping, name: string, payload: unknown): HookRequest {
-  const { template, agentId, sessionKey, action, delivery, model, thinking, turnMsMax } = mapping;
+  const { template, agentId, action, delivery, model, thinking, turnMsMax, atHeartbeat } = mapping;
   const text = template === undefined ? JSON.stringify(payload, undefined, 2) : renderTemplate(template, payload);
   if (text.trim() === "" || text.length > limits.bodyCharsMax)
     throw failure(
@@ -32,13 +32,30 @@ export function applyMapping(mapping: HookMapping, name: string, payload: unknow
     name: mapping.name ?? name,
     message: text,
     ...(agentId === undefined ? {} : { agentId }),
-    ...(action === "wake" ? { isWake: true, configuredSession: "main" } : {}),
-    ...(sessionKey === undefined ? {} : { configuredSession: sessionKey }),
+    ...(action === "wake" ? { isWake: true } : {}),
+    ...sessionOf(mapping, name, payload),
+    ...(atHeartbeat === undefined ? {} : { atHeartbeat: "wakeMode" }),
     ...(delivery === undefined ? {} : { delivery }),
     ...(model === undefined ? {} : { model }),
     ...(thinking === undefined ? {} : { thinking }),
     ...(turnMsMax === undefined ? {} : { turnMsMax }),
   };
+}
+
+function sessionOf(
+  { action, sessionKey }: HookMapping,
+  name: string,
+  payload: unknown,
+): Pick<HookRequest, "sessionKey" | "configuredSession"> {
+  if (sessionKey === undefined) return action === "wake" ? { configuredSession: "main" } : {};
+  if (!sessionKey.includes("{{")) return { configuredSession: sessionKey };
+  const made = renderTemplate(sessionKey, payload).trim();
+  if (made.length > 0 && made.length <= limits.sessionKeyCharsMax) return { sessionKey: made };
+  throw failure(
+    "CLOISTER_REQUEST_INVALID",
+    `the sessionKey of the hook ${name} has ${made.length} characters for this payload; wanted 1 to ${limits.sessionKeyCharsMax}`,
+    "Compare the names in its sessionKey with the payload.",
+  );
 }
 
 export function renderTemplate(template: string, payload: unknown): string {

@@ -6,7 +6,7 @@
  * `ignored`, so that nothing is dropped silently.
  */
 import { z } from "zod";
-import { fromRefusal, type Refusal } from "../kernel/errors.ts";
+import { failure, fromRefusal, type Refusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { sendRefusal } from "./answer.ts";
 import type { Attempts } from "./attempts.ts";
@@ -38,9 +38,12 @@ const messageText = z
   .max(limits.bodyCharsMax)
   .refine((text) => text.trim() !== "", "expected a text with at least one visible character");
 
+const wakeModes = z.enum(["now", "next-heartbeat"]);
+
 function bodySchema(bounds: EdgeBounds) {
   return z.looseObject({
     message: messageText,
+    wakeMode: wakeModes.exactOptional(),
     name: z.string().trim().min(1).max(128).exactOptional(),
     agentId: z.string().trim().min(1).max(256).exactOptional(),
     sessionKey: z.string().trim().min(1).max(1_024).exactOptional(),
@@ -64,7 +67,9 @@ function bodySchema(bounds: EdgeBounds) {
   });
 }
 
-export function makeHookRoutes(settings: EdgeSettings["hooks"], deps: HookDeps): RouteFinder {
+export function makeHookRoutes(settings: EdgeSettings["hooks"], parts: HookDeps): RouteFinder {
+  const { bodyBytesMax = parts.bounds.httpBodyBytesMax } = settings;
+  const deps = { ...parts, bounds: { ...parts.bounds, httpBodyBytesMax: bodyBytesMax } };
   const base = `/${settings.path.replaceAll(/^\/+|\/+$/g, "")}/`;
   if (!settings.enabled) {
     const off = absent(() => noSuchPath(`${base}agent`, "hooks are not enabled", "Set hooks.enabled and hooks.token."));
@@ -91,7 +96,18 @@ export function makeHookRoutes(settings: EdgeSettings["hooks"], deps: HookDeps):
 async function handleHook(exchange: Exchange, { kernel, bounds }: HookDeps): Promise<void> {
   const schema = bodySchema(bounds);
   const body = parseAs(schema, await readJson(exchange, bounds), example);
-  const { message, agentId, sessionKey, name, waitForCompletion, timeoutSeconds, ttlSeconds, model, thinking } = body;
+  const {
+    message,
+    agentId,
+    sessionKey,
+    name,
+    waitForCompletion,
+    timeoutSeconds,
+    ttlSeconds,
+    model,
+    thinking,
+    wakeMode,
+  } = body;
   const delivery = hookDelivery(body);
   const idempotencyKey = headerKey(exchange.request.headers) ?? body.idempotencyKey;
   const ignored = Object.keys(body)
@@ -99,6 +115,12 @@ async function handleHook(exchange: Exchange, { kernel, bounds }: HookDeps): Pro
     .slice(0, 20);
   const timeoutMs = timeoutSeconds === undefined ? undefined : timeoutSeconds * 1_000;
   const waits = waitForCompletion === true;
+  if (waits && wakeMode === "next-heartbeat")
+    throw failure(
+      "CLOISTER_REQUEST_INVALID",
+      'waitForCompletion: found true with wakeMode "next-heartbeat", for which nobody can wait',
+      'Leave one of them out, or send wakeMode "now".',
+    );
   const result = await kernel.hook({
     ...tracedBy(exchange.request.headers),
     name: name ?? "webhook",
@@ -111,6 +133,7 @@ async function handleHook(exchange: Exchange, { kernel, bounds }: HookDeps): Pro
     ...(model === undefined ? {} : { model }),
     ...(thinking === undefined ? {} : { thinking }),
     ...(waits || timeoutMs === undefined ? {} : { turnMsMax: timeoutMs }),
+    ...(wakeMode === "next-heartbeat" ? { atHeartbeat: "wakeMode" } : {}),
   });
   await answerHook(exchange, kernel, result, waits ? (timeoutMs ?? bounds.hookWaitMsDefault) : undefined, ignored);
 }
@@ -118,10 +141,10 @@ async function handleHook(exchange: Exchange, { kernel, bounds }: HookDeps): Pro
 const wakeSchema = z.looseObject({
   text: messageText,
   agentId: z.string().trim().min(1).max(256).exactOptional(),
-  mode: z.enum(["now", "next-heartbeat"]).exactOptional(),
+  mode: wakeModes.exactOptional(),
 });
 
-/** A message to the main session of an agent, handled now: what waits for a heartbeat is told as the gateway's own word, and this is a word from outside. */
+/** A message to the main session of an agent. */
 async function handleWake(exchange: Exchange, { kernel, bounds }: HookDeps): Promise<void> {
   const body = parseAs(
     wakeSchema,
@@ -135,14 +158,11 @@ async function handleWake(exchange: Exchange, { kernel, bounds }: HookDeps): Pro
     name: "wake",
     message,
     configuredSession: "main",
-    isWake: true,
+    ...(mode === "next-heartbeat" ? { atHeartbeat: "mode" } : { isWake: true }),
     ...(agentId === undefined ? {} : { agentId }),
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
   });
-  const ignored = [
-    ...(mode === "next-heartbeat" ? ["mode"] : []),
-    ...Object.keys(body).filter((key) => !Object.hasOwn(wakeSchema.shape, key)),
-  ];
+  const ignored = Object.keys(body).filter((key) => !Object.hasOwn(wakeSchema.shape, key));
   await answerHook(exchange, kernel, result, undefined, ignored.slice(0, 20));
 }
 
@@ -178,10 +198,12 @@ function answerHook(
   waitMs: number | undefined,
   ignored: readonly string[],
 ): Promise<void> {
+  const { atMs } = result;
   return answerRun(exchange, kernel, result, waitMs, ({ runId, agentId, sessionKey }) => ({
     runId,
     agentId,
     sessionKey,
+    ...(atMs === undefined ? {} : { atMs }),
     ...(ignored.length === 0 ? {} : { ignored }),
   }));
 }

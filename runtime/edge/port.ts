@@ -257,7 +257,10 @@ export type InboundResult =
   | { readonly status: "refused"; readonly refusal: Refusal };
 
 /** A hook names its agent, and nothing is dropped. */
-export type HookResult = Extract<InboundResult, { status: "accepted" | "duplicate" | "refused" }>;
+export type HookResult = Extract<InboundResult, { status: "accepted" | "duplicate" | "refused" }> & {
+  /** When one is told that waits for a heartbeat. */
+  readonly atMs?: number;
+};
 
 export interface HookRequest extends Pick<InboundEvent, "trace">, HookWishes {
   readonly name: string;
@@ -268,6 +271,8 @@ export interface HookRequest extends Pick<InboundEvent, "trace">, HookWishes {
   readonly configuredSession?: string;
   /** It wakes the agent: there is a bound on how often. */
   readonly isWake?: true;
+  /** It waits for the agent's next heartbeat, and wakes nobody now: because of this key of the request or the configuration. */
+  readonly atHeartbeat?: string;
   readonly idempotencyKey?: string;
   /** Not handled any more after so long: then it is a dead letter (`expired`). */
   readonly ttlMs?: number;

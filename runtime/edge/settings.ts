@@ -37,6 +37,8 @@ export interface EdgeSettings {
     readonly enabled: boolean;
     readonly token?: string;
     readonly path: string;
+    /** Absent: as any request. */
+    readonly bodyBytesMax?: number;
     readonly mappings: readonly HookMapping[];
   };
   /** Which of the endpoints for other programs are there. */
@@ -70,7 +72,10 @@ export interface HookMapping extends HookWishes {
   readonly action: "agent" | "wake";
   readonly name?: string;
   readonly agentId?: string;
+  /** With `{{…}}` in it the payload chooses. */
   readonly sessionKey?: string;
+  /** It waits for the agent's next heartbeat. */
+  readonly atHeartbeat?: true;
   /** Absent: the payload as JSON. */
   readonly template?: string;
 }

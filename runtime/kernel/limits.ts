@@ -474,6 +474,10 @@ export const limits = {
   /** Time that a client has for the head of an HTTP request, and then for its body. */
   httpHeadMs: 10_000,
   httpBodyMs: 15_000,
+  /** The most that `agents.defaults.timeoutSeconds` may be: as long as a chain of messages may go on; a timer of Node goes no further than 24 days. */
+  agentTurnMsMax: 7 * 24 * 60 * 60_000,
+  /** The most that `hooks.maxBodyBytes` may allow: to read it as JSON holds the thread of the doors for some tens of milliseconds. */
+  hookBodyBytesMax: 8_388_608,
   /** Characters of the template of a hook's message in the config. */
   hookTemplateCharsMax: 65_536,
   /** How long a webhook with `waitForCompletion` or `wait` waits for the answer of its run. */
@@ -699,6 +703,8 @@ export const limits = {
   /** Between two events that an agent is told of, and how many of them it takes in which time, and has waiting. Source: behaviour §5.8. */
   wakesApartMs: 30_000,
   wakesPerSpanMax: 5,
+  /** Messages of hooks that wait for one agent's next heartbeat: each is a turn then. The peer keeps as many events of a session. */
+  waitingHooksPerAgentMax: 20,
   wakesSpanMs: 60_000,
   /** What an answer of a regular turn may say beside HEARTBEAT_OK and still be no answer. Source: behaviour §5.8. */
   heartbeatAckCharsMax: 300,

@@ -3,6 +3,7 @@
  * fires once, with the journaling of its message. One that has no next time is due at `neverMs`.
  */
 import type { ReplyRoute } from "../kernel/envelope.ts";
+import type { TurnChoices } from "../kernel/session-choices.ts";
 
 /** The last time that a clock of JavaScript can tell. */
 export const neverMs = 8.64e15;
@@ -56,4 +57,14 @@ export interface JobChange {
   readonly dueAtMs?: number;
   readonly job?: Partial<Omit<Job, "runs">>;
   readonly ran?: JobRun;
+}
+
+/** Of a message of a hook, what its envelope will have beside agent, session, right and body. `name` of its row is who sends. */
+export interface WaitingHook {
+  readonly runId: string;
+  readonly replyRoute: ReplyRoute;
+  readonly choices?: TurnChoices;
+  readonly turnMsMax?: number;
+  readonly expiresAtMs?: number;
+  readonly trace?: string;
 }

@@ -123,18 +123,8 @@ export class Journal {
     return this.#appends.add({ envelope, dedupe, sees });
   }
 
-  async #appendAll(appends: readonly Append[]): Promise<AppendResult[]> {
-    try {
-      return await this.#commit(() => {
-        const window = this.#window.begin(this.#options.now());
-        const results = appends.map((append) => this.#appendOne(append, window));
-        window.end();
-        return results;
-      });
-    } catch (error) {
-      this.#window.reset();
-      throw error;
-    }
+  #appendAll(appends: readonly Append[]): Promise<AppendResult[]> {
+    return this.#commitWith((window) => appends.map((append) => this.#appendOne(append, window)));
   }
 
   #appendOne({ envelope, dedupe, sees }: Append, window: DedupeWrite): AppendResult {
@@ -353,14 +343,23 @@ export class Journal {
     return this.#write(() => (change(this.#environment) ? this.#put(envelope) : undefined));
   }
 
-  /** Writes a row with this id unless the call of the turn made one before; `add` says whether there was room. */
-  set(id: string, by: TurnCall | undefined, add: (environment: Environment) => boolean): Promise<SignalSet> {
-    return this.#write(() => {
-      const call = by !== undefined && this.#rows.keeps(by.turn) ? by : undefined;
+  /** Writes a row with this id unless the call of the turn made one before, or the window knows the key; `add` says whether there was room. */
+  set(
+    { id, runId = id }: { readonly id: string; readonly runId?: string },
+    by: Dedupe | undefined,
+    add: (environment: Environment) => boolean,
+  ): Promise<SignalSet> {
+    this.#appends.start();
+    return this.#commitWith((window) => {
+      const key = by !== undefined && "scope" in by ? by : undefined;
+      const call = by !== undefined && "turn" in by && this.#rows.keeps(by.turn) ? by : undefined;
+      const seen = key && window.find(key);
+      if (seen !== undefined) return { status: "known", id: seen.envelopeId, runId: seen.runId };
       const known = call && findMade(this.#environment, call);
       if (typeof known === "string") return { status: "known", id: known };
       if (!add(this.#environment)) return { status: "full" };
       if (call !== undefined) this.#rows.rememberMade(call, id);
+      if (key !== undefined) window.remember(key, this.#nextSeq++, { envelopeId: id, runId });
       return { status: "set", id };
     });
   }
@@ -438,6 +437,20 @@ export class Journal {
   #write<T>(change: (forgotten: Forgotten) => T): Promise<T> {
     this.#appends.start();
     return this.#commit(change);
+  }
+
+  async #commitWith<T>(change: (window: DedupeWrite) => T): Promise<T> {
+    try {
+      return await this.#commit(() => {
+        const window = this.#window.begin(this.#options.now());
+        const result = change(window);
+        window.end();
+        return result;
+      });
+    } catch (error) {
+      this.#window.reset();
+      throw error;
+    }
   }
 
   /** Every write of the journal takes the postponed removals with it. */

@@ -189,8 +189,8 @@ export interface Store {
   deadLetterCounts(): Promise<DeadLetterCounts>;
 
   // --- timers and monitors ---
-  /** A call that its turn made before, at whatever time, answers with the first id and writes nothing. */
-  schedule(timer: TimerRow, by?: TurnCall): Promise<SignalSet>;
+  /** A call that its turn made before, at whatever time, or a key of the window that was seen, answers with the first id and writes nothing. */
+  schedule(timer: TimerRow, by?: Dedupe): Promise<SignalSet>;
   /** Changes a job in one step; undefined when there is none with this id. */
   amendJob(id: string, change: JobChange): Promise<TimerRow | undefined>;
   /** What was removed; undefined when the scope has no such timer. */

@@ -1,5 +1,5 @@
 /** What the calls of the store's port take and give: rows, queries and results (`port.ts` has the calls). */
-import type { Job } from "./job-rows.ts";
+import type { Job, WaitingHook } from "./job-rows.ts";
 import type { QueuePolicy } from "../kernel/queues.ts";
 import type { Tokens } from "../kernel/run-rows.ts";
 import type { DownReason, EnvelopeHeader, Failure, Fate, GrantRow, GrantVerb, ReplyRoute } from "../kernel/envelope.ts";
@@ -259,6 +259,8 @@ export interface TimerRow {
   readonly everyMs?: number;
   /** A task that a turn put off, and where the answer to its end goes; it fires when it is completed, or at its deadline. */
   readonly task?: TimerTask;
+  /** What somebody outside said, which waits for a time of the agent: it comes from there, as one that was said then. */
+  readonly hook?: WaitingHook;
   readonly createdAtMs: number;
   /** Set by an operator: its next time follows from this. */
   readonly job?: Job;
@@ -277,6 +279,8 @@ export interface TimerQuery extends TimerScope {
   readonly id?: string;
   /** Tasks alone. */
   readonly isTask?: true;
+  /** Messages of hooks alone. */
+  readonly isHook?: true;
   readonly limit: number;
   /** Default: 0. */
   readonly offset?: number;
@@ -294,7 +298,11 @@ export interface MonitorRow {
 }
 
 /** `known`: the same call made it before, under this id. `full`: the agent has as many as it may; nothing was written. */
-export type SignalSet = { readonly status: "set" | "known"; readonly id: string } | { readonly status: "full" };
+export type SignalSet =
+  | { readonly status: "set"; readonly id: string }
+  /** Nothing was written: it is there, or was. `runId` is that of a message that is known by a key of the window. */
+  | { readonly status: "known"; readonly id: string; readonly runId?: string }
+  | { readonly status: "full" };
 
 export interface DownFacts {
   /** The agent that is down. Absent: every one, because the gateway ends or has ended. */

@@ -44,12 +44,12 @@ export function makeSignalRows(
   },
 ): SignalRows {
   return {
-    schedule: (timer, by) => journal.set(timer.id, by, (rows) => addTimer(rows, timer, bounds.timersPerAgentMax)),
+    schedule: (timer, by) =>
+      journal.set({ id: timer.id, ...timer.hook }, by, (rows) => addTimer(rows, timer, bounds.timersPerAgentMax)),
     amendJob: (id, change) => journal.change((rows) => amendJob(rows, id, change, limits.jobRunsKeptMax)),
     unschedule: (id, scope) => journal.change((rows) => removeTimer(rows, id, scope)),
     timers: async (query) => journal.read((rows) => listTimers(rows, query)),
-    monitor: (monitor, by) =>
-      journal.set(monitor.id, by, (rows) => addMonitor(rows, monitor, bounds.monitorsPerAgentMax)),
+    monitor: (monitor, by) => journal.set(monitor, by, (rows) => addMonitor(rows, monitor, bounds.monitorsPerAgentMax)),
     demonitor: (id, agentId) => journal.change((rows) => removeMonitor(rows, id, agentId)),
     async down(facts) {
       // A watch that is being written comes first.

@@ -63,12 +63,13 @@ export function removeTimer(environment: Environment, id: string, scope: TimerSc
 /** Soonest first. */
 export function listTimers(
   environment: Environment,
-  { id: named, isTask, limit, offset = 0, ...scope }: TimerQuery,
+  { id: named, isTask, isHook, limit, offset = 0, ...scope }: TimerQuery,
 ): { readonly rows: readonly TimerRow[]; readonly total: number } {
   const found: TimerState[] = [];
   for (const id of named === undefined ? timerIds(environment, scope.agentId) : [keyText(named)]) {
     const state = environment.get<TimerState>(["timer", id]);
     if (state === undefined || !isIn(state, scope) || (isTask === true && state.task === undefined)) continue;
+    if (isHook === true && state.hook === undefined) continue;
     found.push(state);
   }
   const rows = found.toSorted((a, b) => a.dueAtMs - b.dueAtMs).slice(offset, offset + limit);

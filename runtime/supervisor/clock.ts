@@ -3,7 +3,9 @@ import { randomUUID } from "node:crypto";
 import { localTimezone } from "../config/timezone.ts";
 import type { EnvelopeHeader, Outcome } from "../kernel/envelope.ts";
 import { type CronDeps, type CronDesk, makeCronDesk } from "./cron-desk.ts";
-import { mainSessionKey, sessionKind } from "../routing/index.ts";
+import { type HoldHook, makeHoldHook } from "./hook-events.ts";
+import type { IngressDeps } from "./ingress.ts";
+import { isSubagentKey, mainSessionKey, sessionKind } from "../routing/index.ts";
 import { makeJobWatchdog } from "./job-watchdog.ts";
 import { makeWhyNoSending } from "./send-policy.ts";
 import { makeStop, type StopWorkDeps } from "./stop-work.ts";
@@ -16,6 +18,8 @@ export interface Clock {
   /** For agents. */
   readonly tool: Tool;
   readonly heartbeats: Pick<Heartbeats, "follow" | "due" | "view">;
+  /** Takes a message that waits for its agent's next heartbeat. */
+  readonly holdHook: HoldHook;
   /** The gateway is up. Resolves when every heartbeat has its row; what the start begins goes on. */
   start(): Promise<void>;
   /** The turn of a message begins, or begins anew. */
@@ -25,7 +29,10 @@ export interface Clock {
 }
 
 export type ClockDeps = Omit<HeartbeatsDeps & CronDeps, "newId" | "timeZone" | "isOpen"> &
-  Pick<StopWorkDeps, "kernel" | "store">;
+  Pick<StopWorkDeps, "kernel" | "store"> & {
+    /** Says something to whom a turn was for, in place of an answer. */
+    readonly answer: IngressDeps["answer"];
+  };
 
 export function makeClock(parts: ClockDeps): Clock {
   const deps = { ...parts, newId: (): string => randomUUID().slice(0, 8) };
@@ -35,10 +42,20 @@ export function makeClock(parts: ClockDeps): Clock {
     isOpen: (envelopeId) => deps.kernel().isOpen(envelopeId),
     timeZone: localTimezone(),
   });
-  const watchdog = makeJobWatchdog(makeStop(deps), deps.log, (header) => heartbeats.spanMsOf(header));
+  const watchdog = makeJobWatchdog({
+    stop: makeStop(deps),
+    log: deps.log,
+    heartbeatMs: (header) => heartbeats.spanMsOf(header),
+    agentMs: ({ agentId, sessionKey }) => (isSubagentKey(sessionKey) ? undefined : deps.agents.get(agentId)?.turnMsMax),
+    tell: ({ id, agentId, sessionKey, replyRoute }, spanMs) => {
+      const text = `This took longer than ${spanMs / 1_000} s, and was ended.`;
+      if (replyRoute.type === "channel") deps.answer({ id, agentId, sessionKey }, replyRoute, text);
+    },
+  });
   return {
     methods: { ...cron.methods, ...heartbeats.methods },
     heartbeats,
+    holdHook: makeHoldHook({ ...deps, newRunId: randomUUID, heartbeatMs: (...of) => heartbeats.nextMs(...of) }),
     async start() {
       if (!parts.config.jobs.enabled)
         parts.log.info({}, "jobs are off (cron.enabled: false); those that are there are kept");

@@ -21,6 +21,7 @@ export function changeableSettings({
       enabled: hooks.enabled,
       path: hooks.path,
       mappings: hooks.mappings,
+      ...(hooks.bodyBytesMax === undefined ? {} : { bodyBytesMax: hooks.bodyBytesMax }),
       ...(hooks.token === undefined ? {} : { token: hooks.token }),
     },
     programs: gateway.http,

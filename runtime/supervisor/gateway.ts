@@ -297,12 +297,14 @@ export function makeGateway(parts: GatewayParts): Gateway {
     runs,
     accept: (admission) => driver.accept(admission),
     newUuid: randomUUID,
+    holdHook: (event) => clock.holdHook(event),
   });
   const clock = makeClock({
     ...common,
     targets: makeTargets(config, isAgent),
     accept: (admission) => driver.accept(admission),
     expect: (atMs) => signals.expect(atMs),
+    answer: answerCommand,
   });
   const tools: ToolTable = {
     ...sessionTools,

@@ -55,6 +55,8 @@ export interface Heartbeats {
   due(timer: TimerRow, atMs: number): Promise<Admission | undefined>;
   /** The turn of a message has ended; those of heartbeats are written down. */
   ended(header: EnvelopeHeader, outcome: Outcome): void;
+  /** When its next turn is, as things stand. Rejects with CLOISTER_REQUEST_INVALID, which names `key`, when it has none. */
+  nextMs(agentId: string, key: string): Promise<number>;
   /** How long its turn may take; undefined: it is none of a heartbeat, or nobody said. */
   spanMsOf(header: EnvelopeHeader): number | undefined;
   /** For `status` and `health`. */
@@ -203,6 +205,19 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
     expect(atMs);
   }
 
+  async function nextMs(agentId: string, key: string): Promise<number> {
+    const row = await rowOf(agentId);
+    const rule = agents.get(agentId)?.heartbeat;
+    if (row !== undefined && row.dueAtMs < neverMs && rule !== undefined)
+      return nextActiveMs(rule.hours, Math.max(row.dueAtMs, nowMs()));
+    const isOff = row !== undefined && rule !== undefined;
+    throw failure(
+      "CLOISTER_REQUEST_INVALID",
+      `${key}: the agent ${agentId} has no heartbeat to wait for${isOff ? " while they are disabled" : ""}`,
+      isOff ? "cloister system heartbeat enable" : 'use "now", or set agents.defaults.heartbeat',
+    );
+  }
+
   async function bootTurn({ id: agentId, workspace }: ResolvedAgent): Promise<boolean> {
     const { missing, size = 0 } = await statAgentFile(workspace, "BOOT.md");
     if (missing || size === 0) return false;
@@ -275,6 +290,7 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
         fires: { id, dueAtMs, nextMs: timesOf(timer, atMs).nextMs },
       };
     },
+    nextMs,
     ended: (header, outcome) => noteRun(store, log, heartbeatIdMark, header, outcome, nowMs()),
     spanMsOf: ({ from, agentId }) =>
       from.type === "timer" && from.timerId === idOf(agentId) ? agents.get(agentId)?.heartbeat?.timeoutMs : undefined,
@@ -297,14 +313,7 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
           await tell(agentId, text, placed.atMs, by);
           return { ok: true, ...(placed.atMs > cameMs ? { atMs: placed.atMs } : {}) };
         }
-        const row = await rowOf(agentId);
-        if (row === undefined || row.dueAtMs >= neverMs)
-          throw failure(
-            "CLOISTER_REQUEST_INVALID",
-            `mode: the agent ${agentId} has no heartbeat to wait for${row === undefined ? "" : " while they are disabled"}`,
-            row === undefined ? 'use "now", or set agents.defaults.heartbeat' : "cloister system heartbeat enable",
-          );
-        await tell(agentId, text, Math.max(row.dueAtMs, nowMs()), by);
+        await tell(agentId, text, await nextMs(agentId, "mode"), by);
         return { ok: true };
       },
       "last-heartbeat": async ({ agentId: reference }) => {

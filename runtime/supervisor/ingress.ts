@@ -3,6 +3,7 @@
  * makes a repetition recognisable.
  */
 import type { HookRequest, HookResult } from "../edge/port.ts";
+import { hasPrefix, withoutAgent } from "../config/hooks.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Admission } from "../kernel/kernel.ts";
 import type { Outcome, Provenance } from "../kernel/envelope.ts";
@@ -16,6 +17,7 @@ import type { ChannelRoute } from "./answers.ts";
 import type { Commands, OperatorClient } from "./commands/index.ts";
 import { type AnsweredCommand, type ChannelMail, type ChannelMailDeps, makeChannelMail } from "./channel-mail.ts";
 import type { Logger } from "./driver.ts";
+import { type HoldHook, hookAdmission } from "./hook-events.ts";
 import { type HookWishesDeps, readHookWishes } from "./hook-wishes.ts";
 import { makeProgramCalls, type ProgramCalls } from "./program-calls.ts";
 import type { Runs } from "./runs.ts";
@@ -46,6 +48,8 @@ export interface IngressDeps {
   /** Whether answers to this account leave by themselves; else they stay in the session. */
   readonly carriesAnswers: (channel: string, accountId: string) => boolean;
   readonly wakePace: Pick<WakePace, "take">;
+  /** Takes a message that waits for its agent's next heartbeat. */
+  readonly holdHook: HoldHook;
 }
 
 export interface Said {
@@ -105,29 +109,29 @@ export function makeIngress(deps: IngressDeps): Ingress {
       if ("refusal" in target) return { status: "refused", refusal: target.refusal };
       const { agentId, sessionKey, via } = target;
       const wishes = await readHookWishes(deps, request, target);
+      const { name, message: body, trace, ttlMs, idempotencyKey, atHeartbeat } = request;
+      const mail = {
+        name,
+        agentId,
+        sessionKey,
+        via,
+        body,
+        ...wishes,
+        ...(trace === undefined ? {} : { trace }),
+        ...(ttlMs === undefined ? {} : { ttlMs }),
+      };
+      const dedupe = idempotencyKey === undefined ? {} : { dedupe: { scope: `hook:${agentId}`, key: idempotencyKey } };
+      const told = { agentId, sessionKey, matchedBy: request.agentId === undefined ? "default" : "hook.agentId" };
+      if (atHeartbeat !== undefined) {
+        const held = await deps.holdHook({ ...mail, ...dedupe, key: atHeartbeat });
+        return held.status === "refused" ? held : { ...held, ...told };
+      }
       const wake = request.isWake === true ? deps.wakePace.take(agentId, deps.nowMs()) : undefined;
       if (wake !== undefined && "retryAfterMs" in wake)
         return { status: "refused", refusal: tooManyWakes(agentId, wake.retryAfterMs) };
-      const result = await accept({
-        from: { type: "hook", name: request.name },
-        agentId,
-        sessionKey,
-        verb: "send",
-        via,
-        chain: [],
-        provenance: { kind: "external_user", sourceChannel: "hook", senderName: request.name },
-        ...wishes,
-        body: request.message,
-        ...(request.trace === undefined ? {} : { trace: request.trace }),
-        ...(request.ttlMs === undefined ? {} : { ttlMs: request.ttlMs }),
-        ...(request.idempotencyKey === undefined
-          ? {}
-          : { dedupe: { scope: `hook:${agentId}`, key: request.idempotencyKey } }),
-      });
+      const result = await accept({ ...hookAdmission(mail), ...dedupe });
       if (result.status !== "accepted") wake?.takeBack();
-      return result.status === "refused"
-        ? result
-        : { ...result, agentId, sessionKey, matchedBy: request.agentId === undefined ? "default" : "hook.agentId" };
+      return result.status === "refused" ? result : { ...result, ...told };
     },
 
     async said({ client, agentId, sessionKey, message, ttlMs, idempotencyKey, steers = false }) {
@@ -165,7 +169,10 @@ export function makeIngress(deps: IngressDeps): Ingress {
     request: HookRequest,
   ): { readonly agentId: string; readonly sessionKey: string; readonly via: string } | { readonly refusal: Refusal } {
     const named = request.agentId?.trim().toLowerCase();
-    const fromKey = request.sessionKey === undefined ? undefined : parseSessionKey(request.sessionKey);
+    const { configuredSession, sessionKey } = request;
+    const { defaultSessionKey } = config.hooks;
+    const meant = sessionKey ?? (configuredSession === undefined ? defaultSessionKey : undefined);
+    const fromKey = meant === undefined ? undefined : parseSessionKey(meant);
     const agentId = named ?? (fromKey?.shape === "agent" ? fromKey.agentId : config.defaultAgentId);
     if (!deps.isAgent(agentId))
       return {
@@ -180,24 +187,37 @@ export function makeIngress(deps: IngressDeps): Ingress {
       deps.refused("hook", `agent:${agentId}`, right.refusal);
       return right;
     }
-    if (request.configuredSession !== undefined) {
-      const session = programs.namedSession(agentId, request.configuredSession);
+    if (configuredSession !== undefined) {
+      const session = programs.namedSession(agentId, configuredSession);
       return "refusal" in session ? session : { agentId, ...right, ...session };
     }
-    if (request.sessionKey === undefined)
+    if (meant === undefined)
       return { agentId, ...right, sessionKey: formatSessionKey(agentId, { type: "hook", id: deps.newUuid() }) };
-    if (!config.hooks.allowRequestSessionKey) {
-      return {
-        refusal: {
-          code: "CLOISTER_EDGE_FORBIDDEN",
-          message: "a hook may not choose its session",
-          remedy: "hooks.allowRequestSessionKey: true, or leave sessionKey out",
-        },
-      };
-    }
-    const session = programs.namedSession(agentId, request.sessionKey);
-    return "refusal" in session ? session : { agentId, ...right, ...session };
+    // The one for all agents is each agent's own.
+    const session = programs.namedSession(agentId, sessionKey ?? withoutAgent(meant));
+    if ("refusal" in session) return session;
+    const refusal = sessionKey === undefined ? undefined : whyNotChosen(config.hooks, session.sessionKey);
+    return refusal === undefined ? { agentId, ...right, ...session } : { refusal };
   }
+}
+
+/** Why a request may not choose this session. */
+function whyNotChosen(
+  { allowRequestSessionKey, sessionKeyPrefixes }: ResolvedConfig["hooks"],
+  sessionKey: string,
+): Refusal | undefined {
+  if (!allowRequestSessionKey)
+    return {
+      code: "CLOISTER_EDGE_FORBIDDEN",
+      message: "a hook may not choose its session",
+      remedy: "hooks.allowRequestSessionKey: true, or leave sessionKey out",
+    };
+  if (sessionKeyPrefixes === undefined || hasPrefix(sessionKey, sessionKeyPrefixes)) return undefined;
+  return {
+    code: "CLOISTER_EDGE_FORBIDDEN",
+    message: `a hook may not choose the session ${sessionKey}: no text of hooks.allowedSessionKeyPrefixes begins it`,
+    remedy: `name one that begins with ${sessionKeyPrefixes.join(" or ") || "what that key allows: it is empty"}`,
+  };
 }
 
 function outcomeOf(text: string | null): Outcome {

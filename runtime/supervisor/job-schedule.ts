@@ -35,8 +35,11 @@ export const taskKindOf = (id: string): TaskKind =>
       : id.startsWith(mcpTaskMark)
         ? "mcp"
         : "deferred";
-/** What is kept as a job: set by operators, the configuration or the tool `cron`. An agent's calls for its own timers neither see nor remove it. */
-export const isOperators = (id: string): boolean => id.startsWith(jobIdMark) || id.startsWith(heartbeatIdMark);
+/** Of messages of hooks that wait (`hook-events.ts`). */
+export const waitingHookIdMark = "w-";
+/** What is kept as a job: set by operators, the configuration or the tool `cron`; and what was said from outside. An agent's calls for its own timers neither see nor remove it. */
+export const isOperators = (id: string): boolean =>
+  [jobIdMark, heartbeatIdMark, waitingHookIdMark].some((mark) => id.startsWith(mark));
 
 /** After a time that came; one that is disabled was only run by hand. */
 export const nextOf = ({ enabled, schedule }: Job, afterMs: number): number =>

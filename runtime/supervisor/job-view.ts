@@ -25,7 +25,7 @@ export function viewJob(row: TimerRow, happens: boolean): JobView {
     sessionKey,
     name,
     createdAtMs,
-    wakeMode: "now",
+    wakeMode: row.hook === undefined ? "now" : "next-heartbeat",
     ...(row.job === undefined ? timerFields(row) : jobFields(row, row.job)),
     ...(isOff ? { isOff: true as const } : {}),
     state: { ...next, ...(row.job === undefined ? {} : lastOf(row.job.runs)) },

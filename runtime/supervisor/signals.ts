@@ -16,6 +16,7 @@ import type { Kernel } from "../kernel/kernel.ts";
 import type { AuditRow, DownFacts, DueRow, DueRows, Store, TimerRow, TimerScope } from "../store/port.ts";
 import type { Logger } from "./driver.ts";
 import type { Job } from "../store/job-rows.ts";
+import { waitedAdmission } from "./hook-events.ts";
 import { heartbeatIdMark, isOperators, nextOf } from "./job-schedule.ts";
 import { downAdmission, jobAdmission, taskAdmission, timerAdmission, timesOf } from "./signal-mail.ts";
 
@@ -154,7 +155,8 @@ export function makeSignals(deps: SignalsDeps): Signals {
 
   /** Undefined: nothing is said this time, and the row has its next one. */
   async function timedAdmission(timer: TimerRow, atMs: number): Promise<Admission | undefined> {
-    const { id, job } = timer;
+    const { id, job, hook } = timer;
+    if (hook !== undefined) return waitedAdmission(timer, hook, atMs);
     if (id.startsWith(heartbeatIdMark)) return deps.heartbeat(timer, atMs);
     if (job !== undefined)
       return (await isOff(timer, job, atMs)) || (await isSkipped(timer, job, atMs))
@@ -236,7 +238,7 @@ export function makeSignals(deps: SignalsDeps): Signals {
   async function list(scope: TimerScope): Promise<readonly object[]> {
     const { rows } = await store.timers({ ...scope, limit: limits.timersPerAgentMax });
     return rows
-      .filter(({ task, job }) => task === undefined && job === undefined)
+      .filter(({ task, job, hook }) => task === undefined && job === undefined && hook === undefined)
       .map(({ id, name, sessionKey, dueAtMs, everyMs }) => ({ id, name, sessionKey, dueAtMs, everyMs }));
   }
 

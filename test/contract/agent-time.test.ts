@@ -214,3 +214,21 @@ describe("cron", () => {
     expect((await call(gateway, "cron.list")).total).toBe(limits.agentJobsMax);
   });
 });
+
+describe("a turn of an agent that takes longer than its time", () => {
+  test("is ended, the person who asked is told, and what comes next has its turn", async () => {
+    const gateway = await openGateway([{ id: "main", ...actor("holder"), turnMsMax: 200 }], webhook);
+    const asked = await write(gateway, "hold");
+    expect(await gateway.ended("runId" in asked ? asked.runId : "")).toMatchObject({
+      status: "error",
+      refusal: { code: "CLOISTER_ASK_ABORTED" },
+    });
+    expect(await answerOf(gateway, 0)).toMatchObject({
+      peer: { id: "ana" },
+      text: "This took longer than 0.2 s, and was ended.",
+    });
+    const next = await write(gateway, "hold");
+    expect(await gateway.ended("runId" in next ? next.runId : "")).toMatchObject({ status: "error" });
+    await expect.poll(() => gateway.sent.length).toBe(2);
+  });
+});

@@ -270,6 +270,104 @@ describe("an agent is told something", () => {
   });
 });
 
+describe("a hook that waits for the heartbeat", () => {
+  const hooked = { enabled: true, path: "/hooks", allowRequestSessionKey: false, mappings: [] };
+  const inMain = { name: "wake", message: "the backup is done", configuredSession: "main", atHeartbeat: "mode" };
+  const agents = (more: Partial<HeartbeatRule> = {}) => [{ id: "main", module: "echo", heartbeat: rule(more) }];
+
+  test("is told with it, once and as the word of who sent it, over a restart; what waits is nobody's to see or to remove", async () => {
+    const prompt = JSON.stringify({ do: "timers" });
+    const agent = { id: "main", ...actor("clock-user"), heartbeat: rule({ prompt }) };
+    const { first, at } = await world([agent], { hooks: hooked });
+    const event = { ...inMain, message: ` ${prompt}` };
+    const held = await first.doors.hook({ ...event, name: "backup", idempotencyKey: "k" });
+    expect(held).toMatchObject({ status: "accepted", sessionKey: "agent:main:main", atMs: startMs + 30 * minutes });
+    const runId = "runId" in held ? held.runId : "";
+    expect(await first.doors.hook({ ...event, idempotencyKey: "k" })).toMatchObject({ status: "duplicate", runId });
+    expect(await told(first)).toEqual([]);
+    const { jobs } = await call(first, "cron.list");
+    expect(jobs.filter(({ name }: { name: string }) => name === "backup")).toMatchObject([
+      { wakeMode: "next-heartbeat", payload: { text: event.message } },
+    ]);
+    const ask = async (command: object) => JSON.parse(await first.reply("main", JSON.stringify(command)));
+    const id = `w-${runId}`;
+    expect([await ask({ do: "timers" }), await ask({ do: "unschedule", id })]).toEqual([[], false]);
+    const gateway = await at(30 * minutes);
+    expect(await gateway.doors.waitRun(runId, 10_000)).toMatchObject({ status: "ok" });
+    expect((await told(gateway)).filter(({ text }) => text === event.message)).toMatchObject([
+      { provenance: { kind: "external_user", sourceChannel: "hook", senderName: "backup" } },
+    ]);
+    expect(await row(gateway, id)).toBeUndefined();
+    // Also when its time is over: a repetition is the same message.
+    expect(await gateway.doors.hook({ ...event, idempotencyKey: "k" })).toMatchObject({ status: "duplicate", runId });
+    const { atHeartbeat: _, ...now } = event;
+    expect(await gateway.doors.hook({ ...now, idempotencyKey: "k" })).toMatchObject({ status: "duplicate", runId });
+    const later = await at(60 * minutes);
+    await expect.poll(async () => (await row(later))?.job?.runs.length ?? 0).toBeGreaterThan(0);
+    expect((await told(later)).filter(({ text }) => text === event.message)).toHaveLength(1);
+  });
+
+  test("has its own session, model and place for the answer when it asks for them", async () => {
+    const { first, at } = await world(agents(), {
+      hooks: hooked,
+      webhook: { accounts: { home: { token: "t", outboundUrl: "http://127.0.0.1:1/" } }, defaultAccount: "home" },
+      channelDefaults: { webhook: "home" },
+      accountsOn: { webhook: ["home"] },
+    });
+    const asked = {
+      name: "ci",
+      message: "built",
+      atHeartbeat: "wakeMode",
+      delivery: { channel: "webhook", to: "ana" },
+    };
+    const held = await first.doors.hook({ ...asked, turnMsMax: 60_000 });
+    expect(held).toMatchObject({ sessionKey: expect.stringMatching(/^agent:main:hook:/) });
+    const gateway = await at(30 * minutes);
+    await expect.poll(() => gateway.sent.map(({ peer, text }) => [peer.id, text])).toEqual([["ana", "built"]]);
+  });
+
+  test("is not told at night, nor when it is worth nothing by then", async () => {
+    const hours = { startMinute: 8 * 60, endMinute: 12 * 60 + 10, timezone: "UTC" };
+    const { first, at } = await world(agents({ hours }), { hooks: hooked });
+    const morningMs = Date.UTC(2026, 0, 2, 8);
+    expect(await first.doors.hook(inMain)).toMatchObject({ atMs: morningMs });
+    expect(await first.doors.hook({ ...inMain, message: "soon over", ttlMs: minutes })).toMatchObject({
+      atMs: morningMs,
+    });
+    await call(first, "wake", { text: "an operator's", mode: "next-heartbeat" });
+    const evening = await at(60 * minutes);
+    expect(await told(evening)).toEqual([]);
+    const morning = await at(morningMs - startMs);
+    await expect.poll(async () => (await told(morning)).map(({ text }) => text)).toContain("an operator's");
+    await expect.poll(async () => (await told(morning)).map(({ text }) => text)).toContain(inMain.message);
+    await expect
+      .poll(async () => (await morning.store.deadLetters({ limit: 5 })).rows)
+      .toMatchObject([{ fate: "expired" }]);
+    expect((await told(morning)).map(({ text }) => text)).not.toContain("soon over");
+  });
+
+  test("is refused where there is none, and by name of the key; twenty wait, and wake nobody", async () => {
+    const { first } = await world([...agents(), { id: "raul", module: "echo" }], { hooks: hooked });
+    const invalid = { code: "CLOISTER_REQUEST_INVALID", remedy: 'use "now", or set agents.defaults.heartbeat' };
+    await expect(first.doors.hook({ ...inMain, agentId: "raul", atHeartbeat: "wakeMode" })).rejects.toMatchObject({
+      ...invalid,
+      message: expect.stringMatching(/^wakeMode: the agent raul has no heartbeat/),
+    });
+    await call(first, "set-heartbeats", { enabled: false });
+    await expect(first.doors.hook(inMain)).rejects.toMatchObject({ remedy: "cloister system heartbeat enable" });
+    await call(first, "set-heartbeats", { enabled: true });
+    const all = await Promise.all(
+      Array.from({ length: 22 }, (_, n) => first.doors.hook({ ...inMain, message: `${n}` })),
+    );
+    const refused = all.filter(({ status }) => status === "refused");
+    expect([all.length - refused.length, refused.length]).toEqual([limits.waitingHooksPerAgentMax, 2]);
+    expect(refused[0]).toMatchObject({ refusal: { code: "CLOISTER_BUSY", retryAfterMs: 30 * minutes } });
+    expect(await told(first)).toEqual([]);
+    // None of them has counted as one that wakes.
+    expect(await call(first, "wake", { text: "now" })).toEqual({ ok: true });
+  });
+});
+
 test("an agent with a BOOT.md has a turn at the start, once a minute at the most, and others have none", async () => {
   const { config, at } = await world([
     { id: "main", module: "echo" },

@@ -1,5 +1,6 @@
 /** Hooks of programs, from their requests to what the agent is told: `agent`, `wake` and the mappings of the config. */
 import { afterEach, describe, expect, test } from "vitest";
+import type { ResolvedConfig } from "../../runtime/config/resolved.ts";
 import { configSchema } from "../../runtime/config/schema.ts";
 import { makeEdge } from "../../runtime/edge/edge.ts";
 import type { HookMapping } from "../../runtime/edge/settings.ts";
@@ -31,8 +32,12 @@ const webhook = {
   defaultAccount: "home",
 };
 
-async function open(mappings: readonly HookMapping[], allowedAgentIds?: readonly string[]): Promise<Open> {
-  const hooks = { enabled: true, path: "/hooks", token: hookToken, allowRequestSessionKey: true, mappings };
+async function open(
+  mappings: readonly HookMapping[],
+  allowedAgentIds?: readonly string[],
+  more: Partial<ResolvedConfig["hooks"]> = {},
+): Promise<Open> {
+  const hooks = { enabled: true, path: "/hooks", token: hookToken, allowRequestSessionKey: true, mappings, ...more };
   const models = {
     providers: {
       scripted: provider("scripted", {
@@ -98,15 +103,87 @@ describe("wake", () => {
 
   test("says what it does not act on, and what is wrong", async () => {
     const { post } = await open([]);
-    expect((await post("wake", { text: "x", mode: "next-heartbeat", model: "m" })).json.ignored).toEqual([
-      "mode",
-      "model",
-    ]);
+    expect((await post("wake", { text: "x", mode: "now", model: "m" })).json.ignored).toEqual(["model"]);
     expect(await post("wake", { text: " " })).toMatchObject({
       status: 400,
       json: { error: { code: "CLOISTER_REQUEST_INVALID" } },
     });
   });
+});
+
+describe("the session of a hook", () => {
+  const forbidden = (message: string) => ({
+    status: 403,
+    json: { error: { code: "CLOISTER_EDGE_FORBIDDEN", message: expect.stringContaining(message) } },
+  });
+  const byId: HookMapping = { path: "m", action: "agent", sessionKey: "hook:mail:{{id}}", template: "{{id}}" };
+
+  test("is the one of the config when nobody names one, of the agent that it is for", async () => {
+    const { post } = await open(
+      [
+        { path: "m", action: "agent", agentId: "raul" },
+        { path: "w", action: "wake" },
+      ],
+      undefined,
+      {
+        defaultSessionKey: "agent:ops:hook:inbox",
+      },
+    );
+    const sessionOf = async (name: string, body: object) => (await post(name, body)).json.sessionKey;
+    expect(await sessionOf("agent", { message: "x" })).toBe("agent:ops:hook:inbox");
+    expect(await sessionOf("agent", { message: "x", agentId: "main" })).toBe("agent:main:hook:inbox");
+    expect(await sessionOf("agent", { message: "x", sessionKey: "agent:raul:other" })).toBe("agent:raul:other");
+    expect(await sessionOf("m", {})).toBe("agent:raul:hook:inbox");
+    expect(await sessionOf("w", {})).toBe("agent:main:main");
+    expect(await sessionOf("wake", { text: "x" })).toBe("agent:main:main");
+  });
+
+  test.each([
+    ["hook:ci", true],
+    ["Hook:ci", true],
+    ["agent:main:hook:ci", true],
+    ["agent:ops:main", true],
+    ["main", false],
+    ["agent:main:main", false],
+    ["agent:raul:main", false],
+    ["telegram:direct:hook:1", false],
+  ])("%j may be chosen where the prefixes allow it: %j", async (sessionKey, isAllowed) => {
+    const { post, gateway } = await open([], undefined, { sessionKeyPrefixes: ["hook:", "agent:ops:"] });
+    const answer = await post("agent", { message: "x", sessionKey });
+    if (isAllowed) expect(answer).toMatchObject({ status: 200 });
+    else {
+      expect(answer).toMatchObject(forbidden("no text of hooks.allowedSessionKeyPrefixes begins it"));
+      expect(answer.json.error.remedy).toBe("name one that begins with hook: or agent:ops:");
+      expect((await gateway.store.sessions({ limit: 1, offset: 0 })).total).toBe(0);
+    }
+  });
+
+  test("that a mapping makes of the payload is chosen by who sends it", async () => {
+    const free = await open([byId], undefined, { sessionKeyPrefixes: ["hook:mail:"] });
+    expect((await free.post("m", { id: 7 })).json.sessionKey).toBe("agent:main:hook:mail:7");
+    expect((await free.post("m", { id: "x".repeat(600) })).json.error.message).toContain(
+      "the sessionKey of the hook m",
+    );
+    const closed = await open([byId], undefined, { allowRequestSessionKey: false });
+    expect(await closed.post("m", { id: 7 })).toMatchObject(forbidden("may not choose its session"));
+    const other = await open([{ ...byId, sessionKey: "{{id}}" }], undefined, { sessionKeyPrefixes: ["hook:"] });
+    expect(await other.post("m", { id: "main" })).toMatchObject(forbidden("allowedSessionKeyPrefixes"));
+    expect((await other.post("m", { id: "hook:a" })).json.sessionKey).toBe("agent:main:hook:a");
+  });
+});
+
+test("a request is as large as hooks.maxBodyBytes says, and others are as they were", async () => {
+  const small = await open([], undefined, { bodyBytesMax: 200 });
+  expect(await small.post("agent", { message: "x".repeat(100) })).toMatchObject({ status: 200 });
+  for (const name of ["agent", "wake", "m"])
+    expect(await small.post(name, { message: "x".repeat(300) })).toMatchObject({
+      status: 413,
+      json: { error: { message: expect.stringContaining("at most 200 are read") } },
+    });
+  const large = await open([], undefined, { bodyBytesMax: 2_000_000 });
+  expect(await large.post("agent", { message: "x".repeat(1_500_000) })).toMatchObject({ status: 200 });
+  const usual = await open([]);
+  expect(await usual.post("agent", { message: "x".repeat(1_500_000) })).toMatchObject({ status: 413 });
 });
 
 describe("an agent is woken five times in a minute at most", () => {

@@ -54,6 +54,29 @@ describe.each(storeKinds)("timers and monitors in the store: %s", (kind) => {
     expect(await ids(40)).toEqual(["a", "b", "c", "d"]);
   });
 
+  it("sets a message of a hook that waits once for its key, which later messages have as well", async () => {
+    const nowMs = 1_000;
+    await kept.reopen({ now: () => nowMs });
+    const key = { scope: "hook:ann", key: "k" };
+    const waiting = (id: string) => timer(id, { hook: { runId: `run of ${id}`, replyRoute: { type: "none" } } });
+    const known = { id: "a", runId: "run of a" };
+    expect(await kept.store.schedule(waiting("a"), key)).toEqual({ status: "set", id: "a" });
+    expect(await kept.store.schedule(waiting("b"), key)).toEqual({ status: "known", ...known });
+    expect(await kept.store.append(envelope("e1"), key)).toMatchObject({ status: "duplicate", runId: known.runId });
+    await kept.store.fire({ id: "a", dueAtMs: 1_000, nextMs: undefined }, envelope("e2"));
+    await kept.reopen({ now: () => nowMs });
+    expect(await kept.store.schedule(waiting("c"), key)).toEqual({ status: "known", ...known });
+    expect(await kept.store.append(envelope("e3"), { ...key, key: "other" })).toMatchObject({ status: "stored" });
+    expect(await kept.store.schedule(waiting("d"), { ...key, key: "other" })).toMatchObject({
+      status: "known",
+      id: "e3",
+    });
+    expect(await kept.store.schedule(timer("t"))).toMatchObject({ status: "set" });
+    expect(await kept.store.schedule(waiting("e"), { ...key, key: "third" })).toMatchObject({ status: "set" });
+    const { rows, total } = await kept.store.timers({ agentId: "ann", isHook: true, limit: 5 });
+    expect([rows.map(({ id }) => id), total]).toEqual([["e"], 1]);
+  });
+
   it("sets a timer and a monitor once for a call of an open turn, however long that takes, and tells the turn which", async () => {
     let nowMs = 1_000;
     const now = (): number => nowMs;

@@ -46,8 +46,8 @@ export const plantedInStore: readonly Planted[] = [
   {
     bug: "an idempotency key that is not remembered",
     file: "store/journal.ts",
-    text: "if (key !== undefined) window.remember(",
-    instead: "if (key === null) window.remember(",
+    text: "if (key !== undefined) window.remember(key, seq,",
+    instead: "if (key === null) window.remember(key, seq,",
     seen: /was stored under|was sent twice/u,
     seeds: 40,
   },

@@ -2,6 +2,7 @@
 import { BlockList, isIPv6 } from "node:net";
 import { findGatewayAuth, findSharedSecret, readCredential } from "../credentials.ts";
 import type { Draft } from "../draft.ts";
+import { hasPrefix, isTemplated } from "../hooks.ts";
 import type { ConfigIssue, Path } from "../issue.ts";
 import { findHost, findPortVariable, isLoopback, parsePort } from "../listen.ts";
 import { makeIssue } from "../validate.ts";
@@ -144,7 +145,27 @@ function checkHooks(draft: Draft): ConfigIssue[] {
         draft,
       )
     : [];
-  return [...noToken, ...atRoot];
+  return [...noToken, ...atRoot, ...checkSessions(draft)];
+}
+
+/** A session that the file names itself is held to what callers are. */
+function checkSessions(draft: Draft): ConfigIssue[] {
+  const { allowedSessionKeyPrefixes: prefixes, defaultSessionKey, mappings } = draft.config.hooks;
+  if (prefixes === undefined) return [];
+  const named: readonly (readonly [Path, string | undefined])[] = [
+    [["hooks", "defaultSessionKey"], defaultSessionKey],
+    ...mappings.map(({ sessionKey }, index) => [["hooks", "mappings", index, "sessionKey"], sessionKey] as const),
+  ];
+  return named.flatMap(([path, sessionKey]) =>
+    sessionKey === undefined || isTemplated(sessionKey) || hasPrefix(sessionKey, prefixes)
+      ? []
+      : issue(
+          path,
+          `is ${JSON.stringify(sessionKey)}, which begins with no text of hooks.allowedSessionKeyPrefixes`,
+          `Let it begin with ${prefixes.map((prefix) => JSON.stringify(prefix)).join(" or ") || "one of them"}, or add what it begins with there.`,
+          draft,
+        ),
+  );
 }
 
 /** Answers would leave without it, and whoever hears them could not tell who sends them. */

@@ -8,7 +8,7 @@ import { agentTools } from "./tools.ts";
 import { heartbeat } from "./heartbeat.ts";
 import { memorySearch } from "./memory.ts";
 import { key, later } from "./note.ts";
-import { agentId, anyMap, anyValue, filledText, groupChat, isTimezone, model, texts } from "./values.ts";
+import { agentId, anyMap, anyValue, filledText, groupChat, isTimezone, model, texts, turnTime } from "./values.ts";
 
 /** Of one agent in memory: about 1 GB of headers. */
 const mailboxDepthCeiling = 1_000_000;
@@ -265,7 +265,7 @@ const defaults = z.strictObject({
       .optional(),
   ),
   imageModel: key("Says in words what is in a picture, for models whose `input` has no `image`.", model().optional()),
-  timeoutSeconds: later("run deadline", "Longest run.", z.number().positive().default(172_800)),
+  timeoutSeconds: turnTime(),
   bootstrapMaxChars: key(
     "Characters of one file of the workspace that a model is shown; a longer one is cut in its middle.",
     z.int().positive().max(limits.bootstrapCharsCeiling).default(limits.bootstrapFileCharsMax),

@@ -228,17 +228,18 @@ const mapping = z.strictObject({
   ),
   name: key("Who sends, as the agent sees it. Default: the name in the path.", filledText().max(128).optional()),
   agentId: key("The agent. Default: the default agent.", agentId().optional()),
-  sessionKey: key("The session, instead of those of `action`.", filledText().max(1_024).optional()),
+  sessionKey: key(
+    "The session, instead of those of `action`. With `{{…}}` in it who sends the payload chooses: as `allowRequestSessionKey` and `allowedSessionKeyPrefixes` allow.",
+    filledText().max(1_024).optional(),
+  ),
   messageTemplate: key(
     "The message, with `{{path.to.value}}` of the payload. Without it: the payload as JSON.",
     template(),
   ),
   textTemplate: key("The same, as it is called with `wake`.", template()),
-  wakeMode: later(
-    "heartbeat",
-    "When `wake` is handled.",
+  wakeMode: key(
+    "`next-heartbeat`: it waits for the agent's next heartbeat, which it has to have.",
     z.enum(["now", "next-heartbeat"]).optional(),
-    (value) => value !== "now",
   ),
   deliver: key(
     "Whether the answer goes to a channel as well. Default: when `channel` or `to` is named.",
@@ -287,9 +288,18 @@ export const hooks = z
       "No code of operators runs in the gateway's process: docs/adr/0056-no-hooks-in-the-gateway.md says what there is for each event.",
       anyMap().optional(),
     ),
-    defaultSessionKey: later("own sessions of hooks", "Session of hook runs.", z.string().optional()),
-    allowedSessionKeyPrefixes: later("own sessions of hooks", "Sessions that a caller may choose.", texts().optional()),
-    maxBodyBytes: later("own bounds of hooks", "Largest request.", z.int().positive().optional()),
+    defaultSessionKey: key(
+      "Session of `agent` requests and mappings that name none. Default: each has one of its own.",
+      filledText().max(1_024).optional(),
+    ),
+    allowedSessionKeyPrefixes: key(
+      'What sessions begin with that a caller may choose, such as `"hook:"`: the key as a whole, or behind its agent. Absent = anything, empty = none. `defaultSessionKey` and sessions of mappings have to begin with one as well.',
+      z.array(filledText().max(1_024)).optional(),
+    ),
+    maxBodyBytes: key(
+      `Largest request in bytes; ${limits.httpBodyBytesMax} by default.`,
+      z.int().positive().max(limits.hookBodyBytesMax).optional(),
+    ),
   })
   .prefault({});
 

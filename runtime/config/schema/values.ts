@@ -58,6 +58,17 @@ export const groupChat = () =>
     unmentionedInbound: later("quiet room events", "Whether unmentioned messages start quiet turns.", anyValue()),
   });
 
+/** Of `agents.defaults`. */
+export const turnTime = () =>
+  key(
+    `Longest turn of the assistant, counted from its beginning; it is ended then, and who asked is told. At most ${limits.agentTurnMsMax / 1_000}. Default: none. Sub-agents have \`subagents.runTimeoutSeconds\`.`,
+    z
+      .number()
+      .positive()
+      .max(limits.agentTurnMsMax / 1_000)
+      .optional(),
+  );
+
 export function isTimezone(name: string): boolean {
   try {
     return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== "";

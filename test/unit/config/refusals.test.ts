@@ -601,6 +601,39 @@ const doorCases: readonly Case[] = [
     /Give hooks\.token a value/,
   ],
   [
+    "a turn that may take longer than a chain of messages",
+    { agents: { defaults: { timeoutSeconds: 604_801 } } },
+    "agents.defaults.timeoutSeconds",
+    /604800/,
+    /./,
+  ],
+  [
+    "a session of all hooks that no prefix allows",
+    { hooks: { enabled: true, token: "t", defaultSessionKey: "main", allowedSessionKeyPrefixes: ["hook:"] } },
+    "hooks.defaultSessionKey",
+    /is "main", which begins with no text of hooks\.allowedSessionKeyPrefixes/,
+    /Let it begin with "hook:"/,
+  ],
+  [
+    "a session of a mapping that no prefix allows",
+    {
+      hooks: {
+        enabled: true,
+        token: "t",
+        mappings: [
+          { match: { path: "a" }, sessionKey: "agent:main:hook:a" },
+          { match: { path: "b" }, sessionKey: "hook:{{id}}" },
+          { match: { path: "c" }, sessionKey: "alerts" },
+        ],
+        allowedSessionKeyPrefixes: ["hook:"],
+      },
+    },
+    "hooks.mappings[2].sessionKey",
+    /is "alerts"/,
+    /add what it begins with there/,
+  ],
+  ["a body of hooks above what is read", { hooks: { maxBodyBytes: 8_388_609 } }, "hooks.maxBodyBytes", /8388608/, /./],
+  [
     "hooks at the root",
     { hooks: { enabled: true, token: "t", path: "/" } },
     "hooks.path",

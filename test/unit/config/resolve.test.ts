@@ -512,6 +512,17 @@ describe("the gateway", () => {
     expect(resolveConfig(guarded.loaded, { bind: "lan" }).gateway.host).toBe("0.0.0.0");
   });
 
+  it("bounds the turns of the assistant, and of no other module, where a time is written", async () => {
+    const list = [
+      { id: "a", model: "p/m" },
+      { id: "b", module: "echo" },
+    ];
+    const timesOf = async (defaults: object) =>
+      (await loadText({ agents: { defaults, list } })).resolved.agents.map(({ turnMsMax }) => turnMsMax);
+    expect(await timesOf({ timeoutSeconds: 60 })).toEqual([60_000, undefined]);
+    expect(await timesOf({})).toEqual([undefined, undefined]);
+  });
+
   it("serves its page and its hooks at tidy paths", async () => {
     const { resolved } = await loadText({
       gateway: { controlUi: { basePath: "ui/" } },

@@ -37,6 +37,29 @@ const meant: readonly Case[] = [
     { isRoot: true },
   ],
   [
+    "a hook that waits for heartbeats which its agent does not have",
+    {
+      agents: { list: [{ id: "main", heartbeat: { every: "30m" } }, { id: "raul" }] },
+      hooks: {
+        mappings: [
+          { match: { path: "a" }, wakeMode: "next-heartbeat" },
+          { match: { path: "b" }, agentId: "Raul", wakeMode: "now" },
+          { match: { path: "c" }, agentId: "Raul", wakeMode: "next-heartbeat" },
+        ],
+      },
+    },
+    "hooks.mappings[2].wakeMode",
+    /the agent raul has no heartbeat: its requests will be refused/,
+    /agents\.defaults\.heartbeat/,
+  ],
+  [
+    "a session that who sends the payload chooses, and may not",
+    { hooks: { mappings: [{ match: { path: "a" }, sessionKey: "hook:{{id}}" }] } },
+    "hooks.mappings[0].sessionKey",
+    /while hooks\.allowRequestSessionKey is false/,
+    /allowedSessionKeyPrefixes/,
+  ],
+  [
     "messages between agents that cannot see each other",
     { agents: two, tools: { agentToAgent: { enabled: true, allow } } },
     "tools.sessions.visibility",

@@ -52,6 +52,7 @@ function open(
     bring: async () => "",
     models: () => ({ agents: {}, catalogue: [] }),
     wakePace: makeWakePace(),
+    holdHook: async () => ({ status: "accepted", runId: "w1", atMs: 9 }),
     carriesAnswers: (channel, accountId) => channel === "webhook" && accountId === "biz",
   });
   return { ingress, admitted, runs, refused };

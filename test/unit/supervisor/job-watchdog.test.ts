@@ -13,10 +13,20 @@ const headerOf = (timerId: string, id = "e1"): EnvelopeHeader =>
     from: { type: "timer", agentId: "main", timerId },
   }) as EnvelopeHeader;
 
-function open(spanMs?: number) {
+function open(heartbeatMs?: number, agentMs?: number, active: readonly string[] = ["e1"]) {
   const stopped: unknown[] = [];
-  const stop = async (scope: object): Promise<void> => void stopped.push(scope);
-  return { stopped, dog: makeJobWatchdog(stop, quiet, () => spanMs) };
+  const told: string[] = [];
+  const dog = makeJobWatchdog({
+    stop: async (scope) => {
+      stopped.push(scope);
+      return { active };
+    },
+    log: quiet,
+    heartbeatMs: () => heartbeatMs,
+    agentMs: () => agentMs,
+    tell: ({ id }, spanMs) => void told.push(`${id} ${spanMs}`),
+  });
+  return { stopped, told, dog };
 }
 
 beforeEach(() => void vi.useFakeTimers());
@@ -73,5 +83,46 @@ describe("a run of a job", () => {
     dog.began({ ...headerOf("j-1"), from: { type: "operator", client: "o" } });
     vi.advanceTimersByTime(2 * limits.jobRunMsMax);
     expect(stopped).toEqual([]);
+  });
+});
+
+describe("a turn of an agent that has a bound", () => {
+  const person = (id = "e1"): EnvelopeHeader => ({ ...headerOf("t-1", id), from: { type: "operator", client: "o" } });
+
+  test.each([
+    ["of a person's message", person()],
+    ["of the agent's own timer", headerOf("t-1")],
+  ])("%s is ended after it, and who waits is told once", async (_, header) => {
+    const { dog, stopped, told } = open(undefined, 5_000);
+    dog.began(header);
+    await vi.advanceTimersByTimeAsync(4_999);
+    expect(stopped).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(stopped).toEqual([{ type: "session", sessionKey: "agent:main:main", runId: "e1" }]);
+    expect(told).toEqual(["e1 5000"]);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(stopped).toHaveLength(1);
+  });
+
+  test("that ended in time, or when it was to be ended, has its answer and nothing else", async () => {
+    const { dog, stopped, told } = open(undefined, 5_000, []);
+    dog.began(person());
+    dog.ended(person());
+    dog.began(person("e2"));
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect([stopped.length, told]).toEqual([1, []]);
+  });
+
+  test.each([
+    ["a job, whose own bound is longer", 5_000, undefined, headerOf("j-1"), 5_000, ["e1 5000"]],
+    ["a heartbeat, whose own bound is shorter", 5_000, 1_000, headerOf("h-main"), 1_000, []],
+    ["a hook that says its own", 5_000, undefined, { ...person(), turnMsMax: 20_000 }, 20_000, []],
+  ] as const)("that is %s", async (_, agentMs, heartbeatMs, header, endMs, expected) => {
+    const { dog, stopped, told } = open(heartbeatMs, agentMs);
+    dog.began(header);
+    await vi.advanceTimersByTimeAsync(endMs - 1);
+    expect(stopped).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect([stopped.length, told]).toEqual([1, expected]);
   });
 });
