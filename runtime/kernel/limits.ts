@@ -260,7 +260,7 @@ export const limits = {
   envelopeAgeMsMax: 7 * 24 * 60 * 60_000,
   /** When the sender of a message that the store could not take is told to come again: rows that settle may make room by then. */
   storeRetryMs: 5_000,
-  /** How long one inbound idempotency key is remembered. Source: behaviour §5.1. */
+  /** How long one inbound idempotency key is remembered, of the time that the gateway runs. Source: behaviour §5.1. */
   dedupeWindowMs: 20 * 60_000,
   /** Idempotency keys remembered per scope at the most. Source: behaviour §5.1. */
   dedupeKeysPerScopeMax: 5_000,

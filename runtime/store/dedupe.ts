@@ -1,16 +1,22 @@
 /**
  * The idempotency window, inside the journal's environment: which (scope, key) was seen, and what became of it.
  *
+ * Its times (`ranMs`) are no time of day. They count the milliseconds that a gateway ran over this journal, so that a stop, however
+ * long, takes nothing out of the window, and a clock that is set neither: a platform offers again after the stop what was stored
+ * before it and not confirmed. A start goes on from the latest time on the disk, the mark or the newest write. A kill loses what
+ * ran since, less than the time between two marks: keys stay that much longer, never shorter.
+ *
  * Layout, since format 3 of the journal (`S` and `K` are `keyText` of scope and key; `seq` is the journal's number of the first
  * envelope that a write remembers; positions count the keys of a scope and never repeat while one of them is remembered):
- *   ["d", S, K]   → [position, atMs, envelopeId, runId]   the row that a repeated key finds
+ *   ["d", S, K]   → [position, ranMs, envelopeId, runId]  the row that a repeated key finds
  *   ["o", S, seq] → [position of the first, K…]           what one write added to the scope, to drop the oldest beyond the bound
- *   ["t", seq]    → [atMs, S…]                            what one write added anywhere, to drop what is too old
+ *   ["t", seq]    → [ranMs, S…]                           what one write added anywhere, to drop what is too old
+ *   ["ran"]       → ranMs                                 the mark; since format 9, before which times were those of the day
  * One row a key, and two a write and scope: envelopes that are appended together share them. All change in the transaction
  * that appends the envelopes, so a crash leaves none of them alone. A key that is seen again after its window has a new
  * position; its old place in an "o" row means nothing then, because the positions differ.
  */
-import { type Environment, top } from "./environment.ts";
+import { type Entry, type Environment, top } from "./environment.ts";
 import { keyText } from "./key-text.ts";
 import type { WindowKey } from "./port.ts";
 
@@ -19,9 +25,9 @@ export interface DedupeBounds {
   readonly dedupeKeysPerScopeMax: number;
 }
 
-type SeenRow = readonly [position: number, atMs: number, envelopeId: string, runId: string];
+type SeenRow = readonly [position: number, ranMs: number, envelopeId: string, runId: string];
 type OrderRow = readonly [first: number, ...keys: string[]];
-type AgeRow = readonly [atMs: number, ...scopes: string[]];
+type AgeRow = readonly [ranMs: number, ...scopes: string[]];
 
 /** Positions of a scope: of its oldest key that may still be remembered, and of the next. */
 interface Positions {
@@ -41,34 +47,50 @@ const orderRowsPerRead = 2;
 export class DedupeWindow {
   readonly #environment: Environment;
   readonly #bounds: DedupeBounds;
+  readonly #elapsedMs: () => number;
+  /** Of `ranMs` when `elapsedMs` is 0. */
+  readonly #beganMs: number;
   readonly #positions = new Map<string, Positions>();
   /** Until then nothing is too old. */
   #freshUntilMs = 0;
+  /** The latest time on the disk, and the newest write's: with the first behind the second's window, all is known to be too old. */
+  #markedMs: number;
+  #newestMs: number;
 
-  constructor(environment: Environment, bounds: DedupeBounds) {
+  /** `elapsedMs` is a clock that nobody sets; only differences count. */
+  constructor(environment: Environment, bounds: DedupeBounds, elapsedMs: () => number) {
     this.#environment = environment;
     this.#bounds = bounds;
+    this.#elapsedMs = elapsedMs;
+    this.#newestMs = newestWrite(environment)?.value[0] ?? Number.NEGATIVE_INFINITY;
+    this.#markedMs = Math.max(environment.get<number>(["ran"]) ?? 0, this.#newestMs);
+    this.#beganMs = this.#markedMs - elapsedMs();
   }
 
   /** What the key was remembered for; undefined when it is not, or too old. */
-  find({ scope, key }: WindowKey, atMs: number): { readonly envelopeId: string; readonly runId: string } | undefined {
+  find(key: WindowKey): Seen | undefined {
+    return this.#find(key, this.#ranMs());
+  }
+
+  #find({ scope, key }: WindowKey, ranMs: number): Seen | undefined {
     const seen = this.#environment.get<SeenRow>(["d", keyText(scope), keyText(key)]);
-    if (seen === undefined || atMs - seen[1] >= this.#bounds.dedupeWindowMs) return undefined;
+    if (seen === undefined || ranMs - seen[1] >= this.#bounds.dedupeWindowMs) return undefined;
     return { envelopeId: seen[2], runId: seen[3] };
   }
 
   /** One transaction's view. Inside it: any number of `find` and `remember`, then `end`. */
-  begin(atMs: number): DedupeWrite {
+  begin(): DedupeWrite {
+    const ranMs = this.#ranMs();
     const added = new Map<string, [number, ...string[]]>();
     let firstSeq: number | undefined;
     let count = 0;
     return {
-      find: (key) => this.find(key, atMs),
+      find: (key) => this.#find(key, ranMs),
       remember: (dedupe, seq, { envelopeId, runId }) => {
         const scope = keyText(dedupe.scope);
         const key = keyText(dedupe.key);
         const position = this.#positionsOf(scope).next++;
-        this.#environment.put(["d", scope, key], [position, atMs, envelopeId, runId] satisfies SeenRow);
+        this.#environment.put(["d", scope, key], [position, ranMs, envelopeId, runId] satisfies SeenRow);
         const row = added.get(scope);
         if (row === undefined) added.set(scope, [position, key]);
         else row.push(key);
@@ -78,17 +100,38 @@ export class DedupeWindow {
       end: () => {
         if (firstSeq === undefined) return;
         for (const [scope, row] of added) this.#environment.put(["o", scope, firstSeq], row satisfies OrderRow);
-        this.#environment.put(["t", firstSeq], [atMs, ...added.keys()] satisfies AgeRow);
+        this.#environment.put(["t", firstSeq], [ranMs, ...added.keys()] satisfies AgeRow);
+        this.#newestMs = ranMs;
         for (const scope of added.keys()) this.#dropSurplus(scope);
-        this.#dropExpired(atMs, count * expiredPerAppend);
+        this.#dropExpired(ranMs, count * expiredPerAppend);
       },
     };
+  }
+
+  /** Whether a start from what is on the disk may take a key for younger than it is. */
+  needsMark(): boolean {
+    return this.#markedMs - this.#newestMs < this.#bounds.dedupeWindowMs;
+  }
+
+  /** Inside a write; `marked` with its result once that is on the disk. */
+  mark(): number {
+    const ranMs = this.#ranMs();
+    this.#environment.put(["ran"], ranMs);
+    return ranMs;
+  }
+
+  marked(ranMs: number): void {
+    this.#markedMs = ranMs;
   }
 
   /** After a write that failed: what it has counted was not written. */
   reset(): void {
     this.#positions.clear();
     this.#freshUntilMs = 0;
+  }
+
+  #ranMs(): number {
+    return Math.floor(this.#beganMs + this.#elapsedMs());
   }
 
   #positionsOf(scope: string): Positions {
@@ -127,9 +170,9 @@ export class DedupeWindow {
     let budget = keysMax;
     while (budget > 0 && nowMs >= this.#freshUntilMs) {
       const [oldest] = this.#environment.entries<AgeRow>({ start: ["t", 0], end: ["t", top], limit: 1 });
-      const [atMs, ...scopes] = oldest?.value ?? [nowMs];
-      if (oldest === undefined || nowMs - atMs < this.#bounds.dedupeWindowMs) {
-        this.#freshUntilMs = atMs + this.#bounds.dedupeWindowMs;
+      const [ranMs, ...scopes] = oldest?.value ?? [nowMs];
+      if (oldest === undefined || nowMs - ranMs < this.#bounds.dedupeWindowMs) {
+        this.#freshUntilMs = ranMs + this.#bounds.dedupeWindowMs;
         return;
       }
       const seq = oldest.key[1] as number;
@@ -158,25 +201,34 @@ export class DedupeWindow {
   }
 
   #removeFromAge(seq: number, scope: string): void {
-    const [atMs, ...scopes] = this.#environment.get<AgeRow>(["t", seq]) ?? [0];
+    const [ranMs, ...scopes] = this.#environment.get<AgeRow>(["t", seq]) ?? [0];
     const others = scopes.filter((other) => other !== scope);
-    if (others.length > 0) this.#environment.put(["t", seq], [atMs, ...others] satisfies AgeRow);
+    if (others.length > 0) this.#environment.put(["t", seq], [ranMs, ...others] satisfies AgeRow);
     else this.#environment.remove(["t", seq]);
   }
 }
 
+interface Seen {
+  readonly envelopeId: string;
+  readonly runId: string;
+}
+
 export interface DedupeWrite {
   /** The first envelope with this key if it is still within the window; also one of this transaction. */
-  find(dedupe: WindowKey): { readonly envelopeId: string; readonly runId: string } | undefined;
-  remember(dedupe: WindowKey, seq: number, seen: { readonly envelopeId: string; readonly runId: string }): void;
+  find(dedupe: WindowKey): Seen | undefined;
+  remember(dedupe: WindowKey, seq: number, seen: Seen): void;
   /** Writes what orders the keys, and prunes: what is too old anywhere, and the oldest of these scopes beyond their bound. */
   end(): void;
 }
 
 /** The greatest envelope number that the window knows, 0 if none. */
 export function lastSeq(environment: Environment): number {
-  const [last] = environment.entries({ start: ["t", 0], end: ["t", top], reverse: true, limit: 1 });
-  return last === undefined ? 0 : (last.key[1] as number);
+  return (newestWrite(environment)?.key[1] as number | undefined) ?? 0;
+}
+
+function newestWrite(environment: Environment): Entry<AgeRow> | undefined {
+  const [newest] = environment.entries<AgeRow>({ start: ["t", 0], end: ["t", top], reverse: true, limit: 1 });
+  return newest;
 }
 
 /** Format 2 of the journal had four rows for each key, one of them a count for each scope. Each key becomes a write of its own. */
@@ -197,6 +249,30 @@ export function groupWindow(environment: Environment): void {
     at = seq + 1;
   }
   for (const scope of next.keys()) environment.remove(["c", scope]);
+}
+
+/**
+ * Format 8 of the journal had times of day. A start goes on from the newest write's, so that they may stay, but those of a clock
+ * that ran ahead and was set back: nothing behind them would ever be too old.
+ */
+export function countRunningTime(environment: Environment): void {
+  const newestMs = newestWrite(environment)?.value[0];
+  if (newestMs === undefined) return;
+  const writes = Array.from(environment.entries<AgeRow>({ start: ["t", 0], end: ["t", top] }));
+  for (const { key, value } of writes) {
+    const [atMs, ...scopes] = value;
+    if (atMs <= newestMs) continue;
+    const seq = key[1] as number;
+    environment.put(["t", seq], [newestMs, ...scopes] satisfies AgeRow);
+    for (const scope of scopes) {
+      const [first, ...keys] = environment.get<OrderRow>(["o", scope, seq]) ?? [0];
+      for (const [at, each] of keys.entries()) {
+        const seen = environment.get<SeenRow>(["d", scope, each]);
+        if (seen?.[0] !== first + at) continue;
+        environment.put(["d", scope, each], [seen[0], newestMs, seen[2], seen[3]] satisfies SeenRow);
+      }
+    }
+  }
 }
 
 const endOf = (row: OrderRow): number => row[0] + row.length - 1;

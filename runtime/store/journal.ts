@@ -2,7 +2,7 @@
  * The journal: every accepted envelope until its turn is done, in one environment, so that one flush commits the appends of
  * all agents in flight.
  *
- * Layout, format 8 (`seq` counts accepted envelopes and gives their order; `E` is `keyText` of the envelope id, `A` of the
+ * Layout, format 9 (`seq` counts accepted envelopes and gives their order; `E` is `keyText` of the envelope id, `A` of the
  * agent's id):
  *   ["e", seq] → header
  *   ["z", A, hash, "m" | "b", n] → 0        a body's file is named by the row ["m" | "b", n] (`runtime/store/blobs.ts`)
@@ -13,7 +13,7 @@
  *   ["x" | "b" | "a" | "y" | "k", …]  the dead letters (`runtime/store/dead-letters.ts`)
  *   ["due" | "timer" | "timers" | "monitor" | "watched" | "down" | "count", …]  timers and monitors (`runtime/store/signals.ts`)
  *   ["run" | "runs" | "open" | "ended", …]  sub-agent runs (`runtime/store/runs.ts`)
- *   ["d" | "o" | "t", …]  the idempotency window (`runtime/store/dedupe.ts`)
+ *   ["d" | "o" | "t" | "ran", …]  the idempotency window (`runtime/store/dedupe.ts`)
  *   ["request" | "kept", …]  requests for rights (`runtime/store/grant-requests.ts`)
  *   ["room" | "rooms" | "room-…" | "activation", …]  what was said in groups (`runtime/store/rooms.ts`)
  *   ["audit" | "audit-head" | "audit-anchor", …]  the log of what was accepted and refused (`runtime/store/audit-chain.ts`)
@@ -66,6 +66,7 @@ export interface JournalOptions extends DedupeBounds {
   readonly settledRowsPerWriteMax: number;
   readonly appendsPerWriteMax: number;
   readonly now: () => number;
+  readonly elapsedMs: () => number;
   readonly traffic: Pick<AuditChain, "begin" | "add" | "end">;
   /** Called once the removal of an envelope's row is on disk: nothing will ask for its `done` marker again. */
   readonly onForgotten: (agentId: string, envelopeId: string) => void;
@@ -111,7 +112,7 @@ export class Journal {
   constructor(environment: Environment, options: JournalOptions) {
     this.#environment = environment;
     this.#options = options;
-    this.#window = new DedupeWindow(environment, options);
+    this.#window = new DedupeWindow(environment, options, options.elapsedMs);
     this.#appends = new Groups(options.appendsPerWriteMax, (appends) => this.#appendAll(appends));
     const [last] = environment.entries({ start: ["e", 0], end: ["e", top], reverse: true, limit: 1 });
     this.#nextSeq = Math.max(last === undefined ? 0 : (last.key[1] as number), lastSeq(environment)) + 1;
@@ -278,9 +279,7 @@ export class Journal {
   #findRun({ sessionKey, runId, after, until }: StoppedBacklog): LookedAt | undefined {
     if (runId === undefined) return undefined;
     const named =
-      sessionKey === undefined
-        ? undefined
-        : this.#window.find({ scope: operatorScope(sessionKey), key: runId }, this.#options.now());
+      sessionKey === undefined ? undefined : this.#window.find({ scope: operatorScope(sessionKey), key: runId });
     for (const envelopeId of [runId, named?.envelopeId]) {
       const place = envelopeId === undefined ? undefined : this.#environment.get<Place>(["i", keyText(envelopeId)]);
       const header = place === undefined ? undefined : this.#environment.get<EnvelopeHeader>(["e", place[0]]);
@@ -433,6 +432,17 @@ export class Journal {
     while (this.#settled.size > 0 && this.#holds === 0) await this.#write(() => undefined);
   }
 
+  /** Before the end. */
+  async end(): Promise<void> {
+    await this.flush();
+    await this.markTime();
+  }
+
+  /** To be called now and then, and before the end, so that a start knows how old the keys of the window are. */
+  async markTime(): Promise<void> {
+    if (this.#window.needsMark()) this.#window.marked(await this.#write(() => this.#window.mark()));
+  }
+
   /** After the appends that were called before. */
   #write<T>(change: (forgotten: Forgotten) => T): Promise<T> {
     this.#appends.start();
@@ -442,7 +452,7 @@ export class Journal {
   async #commitWith<T>(change: (window: DedupeWrite) => T): Promise<T> {
     try {
       return await this.#commit(() => {
-        const window = this.#window.begin(this.#options.now());
+        const window = this.#window.begin();
         const result = change(window);
         window.end();
         return result;

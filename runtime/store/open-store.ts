@@ -61,6 +61,8 @@ export type StoreBounds = Pick<
 export interface StoreOptions {
   /** Milliseconds since the epoch. Default: the system clock. */
   readonly now?: () => number;
+  /** Milliseconds of a clock that nobody sets, by which the idempotency window ages; only differences count. Default: `performance.now`. */
+  readonly elapsedMs?: () => number;
   /** Ids of new sessions. Default: random UUIDs. */
   readonly newId?: () => string;
   /** Whose state directory it becomes until `close`; without it the directory is not locked. */
@@ -122,6 +124,7 @@ export class OpenStore implements Store {
       ...this.#bounds,
       traffic: chains.traffic,
       now: this.#now,
+      elapsedMs: options.elapsedMs ?? (() => performance.now()),
       onForgotten: (agentId, envelopeId) => this.#agents.forget(agentId, envelopeId),
     });
     this.#audit = makeAuditCalls(chains, this.#journal);
@@ -159,10 +162,8 @@ export class OpenStore implements Store {
     });
     if (options.owner !== undefined) {
       // A sign of life that cannot be written is no reason to end; the next one is tried in time.
-      this.#ownerTimer = setInterval(
-        () => void renewOwner(registry, this.#now()).catch(() => undefined),
-        ownerSeenEveryMs,
-      );
+      const live = () => Promise.allSettled([renewOwner(registry, this.#now()), this.#journal.markTime()]);
+      this.#ownerTimer = setInterval(() => void live(), ownerSeenEveryMs);
       this.#ownerTimer.unref();
     }
   }
@@ -441,7 +442,7 @@ export class OpenStore implements Store {
     clearInterval(this.#ownerTimer);
     await Promise.allSettled(this.#running);
     // What is postponed may stay on a full disk: at the next start the `done` markers settle it.
-    await this.#journal.flush().catch(() => undefined);
+    await this.#journal.end().catch(() => undefined);
     await this.#agents.close();
     await this.#journalEnvironment.close();
     if (this.#ownerTimer !== undefined) await clearOwner(this.#registry).catch(() => undefined);

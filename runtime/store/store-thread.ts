@@ -8,7 +8,7 @@ import type { StoreOptions } from "./open-store.ts";
 /** The part of the options that can travel to another thread. */
 export interface StoreThreadInit {
   readonly places: StorePlaces;
-  readonly options: Omit<StoreOptions, "now" | "newId">;
+  readonly options: Omit<StoreOptions, "now" | "elapsedMs" | "newId">;
 }
 
 serveTrustedThread(async ({ places, options }: StoreThreadInit) => {

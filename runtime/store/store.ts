@@ -5,7 +5,7 @@ import { OpenStore, type StoreOptions } from "./open-store.ts";
 import { join } from "node:path";
 import { importAudit } from "./import-audit.ts";
 import { splitLetters } from "./dead-letters.ts";
-import { groupWindow } from "./dedupe.ts";
+import { countRunningTime, groupWindow } from "./dedupe.ts";
 import type { Environment, OpenEnvironment } from "./environment.ts";
 import { checkFormat, formats, openFormat } from "./format.ts";
 import { splitBodies } from "./split-bodies.ts";
@@ -53,6 +53,7 @@ export async function openStore(
         6: () => undefined,
         // Likewise: it would accept envelopes that the audit trail does not tell of.
         7: () => undefined,
+        8: countRunningTime,
       });
       return new OpenStore(places, registry, journal, openEnvironment, options);
     } catch (error) {

@@ -112,7 +112,7 @@ describe("store on disk", () => {
       await environment.close();
       await expect(openLmdbStore(placesIn(stateDir), { owner: { pid: process.pid } })).rejects.toMatchObject({
         code: "CLOISTER_STATE_VERSION",
-        message: expect.stringMatching(/holds \w+ format \d, .* reads \w+ format \d/),
+        message: expect.stringMatching(/holds \w+ format \d+, .* reads \w+ format \d+/),
       });
       const after = await openLmdbEnvironment(join(stateDir, "store", "registry"));
       expect(after.get(["owner"])).toBeUndefined();

@@ -1516,21 +1516,47 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
 /** For stores that run in the test's own thread: a clock that the test sets, and environments that fail when told. */
 function timedTests(harness: () => StoreHarness, set: (store: Store) => void, get: () => Store): void {
   it("forgets a key after the window and what is too old of other scopes, also over a restart", async () => {
-    let nowMs = 1_000_000;
-    const options: StoreOptions = { now: () => nowMs, bounds: { dedupeWindowMs: 1_000 } };
-    await get().close();
-    set(await harness().open(options));
+    let elapsedMs = 1_000_000;
+    const options: StoreOptions = { elapsedMs: () => elapsedMs, bounds: { dedupeWindowMs: 1_000 } };
+    const reopen = async (): Promise<void> => {
+      await get().close();
+      set(await harness().open(options));
+    };
+    await reopen();
     await get().append(envelope("old"), { scope: "quiet", key: "k" });
-    nowMs += 999;
+    elapsedMs += 999;
     expect((await get().append(envelope("x1"), { scope: "quiet", key: "k" })).status).toBe("duplicate");
-    nowMs += 1;
-    await get().close();
-    set(await harness().open(options));
+    elapsedMs += 1;
+    await reopen();
     expect((await get().append(envelope("x2"), { scope: "busy", key: "k" })).status).toBe("stored");
     // Going back in time shows that the old row is gone and not only disregarded.
-    nowMs -= 500;
+    elapsedMs -= 500;
     expect((await get().append(envelope("x3"), { scope: "quiet", key: "k" })).status).toBe("stored");
     expect((await get().append(envelope("x4"), { scope: "busy", key: "k" })).status).toBe("duplicate");
+  });
+
+  it("knows a key as long as the gateway ran for less than the window, however long it stood and whatever clock was set", async () => {
+    const day = 86_400_000;
+    let nowMs = 20_000 * day;
+    let elapsedMs = 0;
+    const options: StoreOptions = { now: () => nowMs, elapsedMs: () => elapsedMs };
+    const offer = async (id: string) => (await get().append(envelope(id), { scope: "telegram", key: "7" })).status;
+    await get().close();
+    set(await harness().open(options));
+    expect(await offer("first")).toBe("stored");
+    for (const [at, jumpMs] of [day, -400 * day, 5_000 * day, 0].entries()) {
+      // The clock is set under a running gateway, and the gateway stands for an hour and counts anew.
+      nowMs += jumpMs;
+      expect(await offer(`set-${at}`)).toBe("duplicate");
+      elapsedMs += limits.dedupeWindowMs / 5;
+      await get().close();
+      nowMs += day / 24;
+      elapsedMs = at * day;
+      set(await harness().open(options));
+      expect(await offer(`again-${at}`)).toBe("duplicate");
+    }
+    elapsedMs += limits.dedupeWindowMs / 5;
+    expect(await offer("too late")).toBe("stored");
   });
 
   it("mends the index after a failure between a turn's commit and the index row: begin, commit again, pending", async () => {

@@ -52,6 +52,14 @@ export const plantedInStore: readonly Planted[] = [
     seeds: 40,
   },
   {
+    bug: "an idempotency window that ages while the gateway stands",
+    file: "store/dedupe.ts",
+    text: "this.#beganMs = this.#markedMs - elapsedMs();",
+    instead: "this.#beganMs = 0;",
+    seen: /was stored under|was sent twice/u,
+    seeds: 80,
+  },
+  {
     bug: "a dead letter whose envelope goes in another transaction",
     file: "store/journal.ts",
     text: "    this.#rows.remove(envelopeId, agentId, seq);\n    forgotten.push([agentId, envelopeId]);",

@@ -64,6 +64,8 @@ const agents = ["ann", "bob"];
 const sessionNames = ["a", "b", "c"];
 const sessions = agents.flatMap((agentId) => sessionNames.map((name) => ({ agentId, name })));
 
+const yearMs = 365 * 86_400_000;
+
 /** Everything that only waits for promises has run after this. */
 const rest = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
@@ -92,11 +94,18 @@ export async function runStoreWorld(seed: number, options: StoreWorldOptions): P
     }
     return call;
   };
+  // Of their own, so that a world stays the same whatever its clocks do: the time of day is set ahead and back, by up to a year with
+  // each start, and each process counts from anywhere. As long as one runs no time passes, so that nothing is ever too old.
+  const clock = makeRandom(seed + 1_000_000_007);
+  let nowMs = 1_000;
   const open = (epoch: number): Promise<Store> => {
     let ids = 0;
+    nowMs = Math.max(1_000, nowMs + clock.below(2 * yearMs) - yearMs);
+    const elapsedMs = clock.below(yearMs);
     return finish(
       (options.openStore ?? openStore)(placesIn("/world"), disk.open, {
-        now: () => 1_000,
+        now: () => nowMs,
+        elapsedMs: () => elapsedMs,
         newId: () => `s${seed}-${epoch}-${ids++}`,
         bounds: { openAgentStoresMax: 1 + random.below(2), settledRowsPerWriteMax: 1 + random.below(3) },
       }),

@@ -1,6 +1,6 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
-import { DedupeWindow, groupWindow } from "../../../runtime/store/dedupe.ts";
+import { beforeEach, describe, expect, it } from "vitest";
+import { countRunningTime, DedupeWindow, groupWindow } from "../../../runtime/store/dedupe.ts";
 import { type Environment, top } from "../../../runtime/store/environment.ts";
 import { memoryEnvironments } from "../../../runtime/store/memory-environment.ts";
 
@@ -14,10 +14,18 @@ interface Key {
   readonly key: string;
 }
 
+/** The clock of all windows of a test: what has passed since its beginning. */
+let elapsedMs = 0;
+beforeEach(() => void (elapsedMs = 0));
+
+const openWindow = (environment: Environment, keysMax = 10): DedupeWindow =>
+  new DedupeWindow(environment, { dedupeWindowMs: 100, dedupeKeysPerScopeMax: keysMax }, () => elapsedMs);
+
 /** Remembers the keys in one write, as envelopes `seq`, `seq + 1`, …; gives what was found of each before. */
 function remember(environment: Environment, window: DedupeWindow, atMs: number, seq: number, keys: readonly Key[]) {
+  elapsedMs = atMs;
   return environment.write(() => {
-    const write = window.begin(atMs);
+    const write = window.begin();
     const found = keys.map((key, at) => {
       const seen = write.find(key);
       if (seen === undefined) write.remember(key, seq + at, { envelopeId: `e${seq + at}`, runId: `r${seq + at}` });
@@ -33,7 +41,7 @@ const key = (text: string, scope = "s"): Key => ({ scope, key: text });
 describe("idempotency window", () => {
   it("keeps one row for each key, and one more for each write and scope and each write", async () => {
     const environment = await openMemory();
-    const window = new DedupeWindow(environment, { dedupeWindowMs: 100, dedupeKeysPerScopeMax: 10 });
+    const window = openWindow(environment);
     expect(await remember(environment, window, 0, 1, [key("a"), key("b"), key("a"), key("a", "t")])).toEqual([
       undefined,
       undefined,
@@ -52,7 +60,7 @@ describe("idempotency window", () => {
 
   it("leaves nothing of what is too old, and finds a key that comes again under its new envelope", async () => {
     const environment = await openMemory();
-    const window = new DedupeWindow(environment, { dedupeWindowMs: 100, dedupeKeysPerScopeMax: 10 });
+    const window = openWindow(environment);
     await remember(environment, window, 0, 1, [key("a"), key("b"), key("c", "t")]);
     expect(await remember(environment, window, 99, 4, [key("a")])).toEqual(["e1"]);
     // At its end the window drops the write of time 0, and the key that has come again must stay.
@@ -63,22 +71,21 @@ describe("idempotency window", () => {
 
   it("drops the oldest of a scope beyond the bound one by one, also out of the middle of a write, also when opened anew", async () => {
     const environment = await openMemory();
-    const bounds = { dedupeWindowMs: 100, dedupeKeysPerScopeMax: 3 };
     const letters = ["a", "b", "c", "d", "e", "f", "g"];
     await remember(
       environment,
-      new DedupeWindow(environment, bounds),
+      openWindow(environment, 3),
       0,
       1,
       letters.slice(0, 5).map((each) => key(each)),
     );
     const has = () => letters.filter((each) => environment.get(["d", "s", each]) !== undefined).join("");
     expect(has()).toBe("cde");
-    await remember(environment, new DedupeWindow(environment, bounds), 1, 6, [key("f")]);
+    await remember(environment, openWindow(environment, 3), 1, 6, [key("f")]);
     expect(has()).toBe("def");
-    await remember(environment, new DedupeWindow(environment, bounds), 2, 7, [key("g"), key("x", "t")]);
+    await remember(environment, openWindow(environment, 3), 2, 7, [key("g"), key("x", "t")]);
     expect(has()).toBe("efg");
-    await remember(environment, new DedupeWindow(environment, bounds), 3, 9, [key("a"), key("b")]);
+    await remember(environment, openWindow(environment, 3), 3, 9, [key("a"), key("b")]);
     expect(has()).toBe("abg");
     expect(rowsOf(environment)).toEqual([
       '["d","s","a"]',
@@ -93,7 +100,7 @@ describe("idempotency window", () => {
     ]);
   });
 
-  it("answers as a plain list would, whatever the writes, failed ones and restarts between them", async () => {
+  it("answers as a plain list would, whatever the writes, failed ones, stops and kills between them", async () => {
     const write = fc.record({
       passMs: fc.nat(40),
       keys: fc.array(
@@ -103,22 +110,36 @@ describe("idempotency window", () => {
           maxLength: 8,
         },
       ),
-      event: fc.constantFrom("none", "fails", "restart"),
+      event: fc.constantFrom("none", "fails", "mark", "stop", "kill"),
     });
     await fc.assert(
       fc.asyncProperty(fc.array(write, { maxLength: 30 }), async (writes) => {
-        const bounds = { dedupeWindowMs: 100, dedupeKeysPerScopeMax: 4 };
+        const keysMax = 4;
         const environment = await openMemory();
-        let window = new DedupeWindow(environment, bounds);
+        elapsedMs = 1_000;
+        let window = openWindow(environment, keysMax);
         let model: (Key & { readonly atMs: number; readonly id: string })[] = [];
-        let nowMs = 1_000;
+        let ranMs = 0;
+        /** Up to when the disk knows that the gateway ran. */
+        let knownMs = 0;
         let seq = 1;
         for (const { passMs, keys, event } of writes) {
-          nowMs += passMs;
-          if (event === "restart") window = new DedupeWindow(environment, bounds);
+          ranMs += passMs;
+          elapsedMs += passMs;
+          if (event === "mark" || event === "stop") {
+            if (window.needsMark()) window.marked(await environment.write(() => window.mark()));
+            else expect(model.every(({ atMs }) => ranMs - atMs >= 100)).toBe(true);
+            knownMs = ranMs;
+          }
+          if (event === "stop" || event === "kill") {
+            ranMs = knownMs;
+            // Another process counts from anywhere.
+            elapsedMs = passMs * 1_000_000;
+            window = openWindow(environment, keysMax);
+          }
           if (event === "fails") {
             const failing = environment.write(() => {
-              const view = window.begin(nowMs);
+              const view = window.begin();
               for (const [at, each] of keys.entries()) view.remember(each, seq + at, { envelopeId: "x", runId: "x" });
               view.end();
               throw new Error("no space");
@@ -129,16 +150,17 @@ describe("idempotency window", () => {
           }
           const wanted = keys.map((each, at) => {
             const seen = model.find(
-              (row) => row.scope === each.scope && row.key === each.key && nowMs - row.atMs < 100,
+              (row) => row.scope === each.scope && row.key === each.key && ranMs - row.atMs < 100,
             );
             if (seen !== undefined) return seen.id;
             model = model.filter((row) => row.scope !== each.scope || row.key !== each.key);
-            model.push({ ...each, atMs: nowMs, id: `e${seq + at}` });
+            model.push({ ...each, atMs: ranMs, id: `e${seq + at}` });
+            knownMs = ranMs;
             return undefined;
           });
-          expect(await remember(environment, window, nowMs, seq, keys)).toEqual(wanted);
+          expect(await remember(environment, window, elapsedMs, seq, keys)).toEqual(wanted);
           for (const scope of ["s", "t"]) {
-            const kept = model.filter((row) => row.scope === scope).slice(-bounds.dedupeKeysPerScopeMax);
+            const kept = model.filter((row) => row.scope === scope).slice(-keysMax);
             model = model.filter((row) => row.scope !== scope || kept.includes(row));
           }
           seq += keys.length;
@@ -147,6 +169,49 @@ describe("idempotency window", () => {
       }),
       { numRuns: 300, seed: 20_261_121 },
     );
+  });
+
+  it("writes a mark only as long as a key could be taken for younger than it is", async () => {
+    const environment = await openMemory();
+    const window = openWindow(environment);
+    expect(window.needsMark()).toBe(false);
+    await remember(environment, window, 10, 1, [key("a")]);
+    const marks: number[] = [];
+    for (elapsedMs = 30; elapsedMs < 300; elapsedMs += 20)
+      if (window.needsMark()) {
+        window.marked(await environment.write(() => window.mark()));
+        marks.push(elapsedMs);
+      }
+    expect(marks).toEqual([30, 50, 70, 90, 110]);
+    expect(openWindow(environment).needsMark()).toBe(false);
+    expect(openWindow(environment).find(key("a"))).toBeUndefined();
+  });
+
+  it("takes over times of day: as old as they are to the newest, also those of a clock that ran ahead", async () => {
+    const environment = await openMemory();
+    const day = 86_400_000;
+    const rows = [
+      [1, "too old", 20_000 * day],
+      [2, "ahead", 30_000 * day],
+      [3, "old", 20_001 * day - 60],
+      [4, "newest", 20_001 * day],
+    ] as const;
+    await environment.write(() => {
+      for (const [seq, each, atMs] of rows) {
+        environment.put(["d", "s", each], [seq, atMs, `e${seq}`, `r${seq}`]);
+        environment.put(["o", "s", seq], [seq, each]);
+        environment.put(["t", seq], [atMs, "s"]);
+      }
+      countRunningTime(environment);
+    });
+    const window = openWindow(environment);
+    const known = () => rows.filter(([, each]) => window.find(key(each)) !== undefined).map(([, each]) => each);
+    expect(known()).toEqual(["ahead", "old", "newest"]);
+    elapsedMs = 40;
+    expect(known()).toEqual(["ahead", "newest"]);
+    // Nothing holds up what is behind it.
+    await remember(environment, window, 100, 5, [key("x"), key("y")]);
+    expect(rowsOf(environment).filter((row) => row.startsWith('["t"'))).toEqual(['["t",5]']);
   });
 
   it("takes over the four rows for each key that format 2 of the journal had", async () => {
@@ -166,7 +231,8 @@ describe("idempotency window", () => {
       environment.put(["c", "t"], 1);
       groupWindow(environment);
     });
-    const window = new DedupeWindow(environment, { dedupeWindowMs: 100, dedupeKeysPerScopeMax: 2 });
+    elapsedMs = 90;
+    const window = openWindow(environment, 2);
     expect(await remember(environment, window, 95, 9, [key("a"), key("a", "t"), key("b")])).toEqual(["e3", "e5", "e8"]);
     await remember(environment, window, 95, 9, [key("c")]);
     // The bound took the oldest of its scope; the one of the other scope is too old at 120.
