@@ -16,7 +16,14 @@ import { charsOf, headOf, type StoredText } from "./blobs.ts";
 import { putBody, removeBody } from "./body-rows.ts";
 import { type Environment, top } from "./environment.ts";
 import { keyText } from "./key-text.ts";
-import type { DeadLetterCounts, DeadLetterFilter, DeadLetterPurge, DeadLetterQuery, DeadLetterRow } from "./port.ts";
+import type {
+  DeadLetterCounts,
+  DeadLetterFilter,
+  DeadLetterPage,
+  DeadLetterPurge,
+  DeadLetterQuery,
+  DeadLetterRow,
+} from "./port.ts";
 
 /** A letter as the journal holds it. */
 export interface StoredLetter extends DeadLetterRow {
@@ -54,25 +61,25 @@ export function findLetter(environment: Environment, id: string): StoredLetter |
   };
 }
 
-/** Newest first. With a filter every row is looked at; `deadLettersMax` bounds them. */
-export function listLetters(
-  environment: Environment,
-  query: DeadLetterQuery,
-): { readonly rows: readonly DeadLetterRow[]; readonly total: number } {
+/** Newest first. With a filter every row is looked at; `deadLettersMax` bounds them. Total and counts are of what the filter lets through. */
+export function listLetters(environment: Environment, query: DeadLetterQuery): DeadLetterPage {
   const { limit, offset = 0 } = query;
   if (isEverything(query)) {
     const read =
       limit <= 0 ? [] : [...environment.entries<DeadLetterRow>({ ...all, reverse: true, limit: offset + limit })];
-    return { rows: read.slice(offset).map(({ value }) => value), total: countAll(letterCounts(environment)) };
+    const counts = letterCounts(environment);
+    return { rows: read.slice(offset).map(({ value }) => value), total: countAll(counts), counts };
   }
   const rows: DeadLetterRow[] = [];
+  const counts = Object.fromEntries(fates.map((fate) => [fate, 0])) as Record<Fate, number>;
   let total = 0;
   for (const { value } of environment.entries<DeadLetterRow>({ ...all, reverse: true })) {
     if (!matches(value, query)) continue;
     if (total >= offset && rows.length < limit) rows.push(value);
     total += 1;
+    counts[value.fate] += 1;
   }
-  return { rows, total };
+  return { rows, total, counts };
 }
 
 /** False when there is no such letter. */

@@ -208,7 +208,7 @@ export class DedupeWindow {
   }
 }
 
-interface Seen {
+export interface Seen {
   readonly envelopeId: string;
   readonly runId: string;
 }

@@ -27,18 +27,10 @@ import type { StepRow } from "../kernel/steps.ts";
 import { messageRow } from "./audit-message.ts";
 import type { AuditChain } from "./audit-chain.ts";
 import type { StoredText } from "./blobs.ts";
-import {
-  addLetter,
-  findLetter,
-  letterCounts,
-  listLetters,
-  purgeLetters,
-  removeLetter,
-  type StoredLetter,
-} from "./dead-letters.ts";
+import { addLetter, findLetter, purgeLetters, removeLetter, type StoredLetter } from "./dead-letters.ts";
 import type { RunRow } from "../kernel/run-rows.ts";
 import { addRun } from "./runs.ts";
-import { type DedupeBounds, DedupeWindow, type DedupeWrite, lastSeq } from "./dedupe.ts";
+import { type DedupeBounds, DedupeWindow, type DedupeWrite, lastSeq, type Seen } from "./dedupe.ts";
 import { type Environment, top } from "./environment.ts";
 import { EnvelopeRows, type Place } from "./envelope-rows.ts";
 import { forgetKept, takeKept } from "./grant-requests.ts";
@@ -49,15 +41,13 @@ import { findCall, findMade, sentIn, sentOf } from "./sent-calls.ts";
 import type {
   AppendResult,
   Backlog,
-  DeadLetterCounts,
   DeadLetterPurge,
-  DeadLetterQuery,
-  DeadLetterRow,
   Dedupe,
   PendingEnvelope,
   SignalSet,
   StoppedBacklog,
   TurnCall,
+  WindowKey,
 } from "./port.ts";
 import { operatorScope } from "./rows.ts";
 
@@ -300,10 +290,6 @@ export class Journal {
     return { rows, last: seqs.length < limit ? undefined : seqs.at(-1) };
   }
 
-  deadLetters(query: DeadLetterQuery): { readonly rows: readonly DeadLetterRow[]; readonly total: number } {
-    return listLetters(this.#environment, query);
-  }
-
   /** Whether a row of the journal names the agent's file. */
   names(agentId: string, blob: string): boolean {
     const start = ["z", keyText(agentId), blob];
@@ -312,10 +298,6 @@ export class Journal {
 
   deadLetter(id: string): StoredLetter | undefined {
     return findLetter(this.#environment, id);
-  }
-
-  deadLetterCounts(): DeadLetterCounts {
-    return letterCounts(this.#environment);
   }
 
   /** Undefined, and nothing is written, when the letter is not there (any more). */
@@ -377,6 +359,22 @@ export class Journal {
   /** A change of timers, monitors and groups, in a transaction that shares the journal's flush. */
   change<T>(change: (environment: Environment, rows: EnvelopeRows) => T): Promise<T> {
     return this.#write(() => change(this.#environment, this.#rows));
+  }
+
+  /** A change that remembers a key, and comes to nothing when the key is known. */
+  async changeOnce(key: WindowKey, seen: Seen, change: (environment: Environment) => void): Promise<void> {
+    try {
+      await this.#write(() => {
+        const window = this.#window.begin();
+        if (window.find(key) !== undefined) return;
+        window.remember(key, this.#nextSeq++, seen);
+        window.end();
+        change(this.#environment);
+      });
+    } catch (error) {
+      this.#window.reset();
+      throw error;
+    }
   }
 
   /** What of timers, monitors and groups is committed. */

@@ -282,9 +282,9 @@ export class OpenStore implements Store {
       ),
     );
 
-  keepLetter: Store["keepLetter"] = (envelope, fate, reason) =>
-    this.#run(() => this.#withBody(envelope, (stored) => this.#requests.keepLetter(stored, fate, reason)));
-  deadLetters: Store["deadLetters"] = (query) => this.#run(async () => this.#journal.deadLetters(query));
+  keepLetter: Store["keepLetter"] = (envelope, fate, reason, key) =>
+    this.#run(() => this.#withBody(envelope, (stored) => this.#requests.keepLetter(stored, fate, reason, key)));
+  deadLetters: Store["deadLetters"] = (query) => this.#run(() => this.#requests.deadLetters(query));
   deadLetter: Store["deadLetter"] = (id) =>
     this.#run(async () => {
       const letter = this.#journal.deadLetter(id);
@@ -302,7 +302,7 @@ export class OpenStore implements Store {
     });
 
   purge: Store["purge"] = (purge) => this.#run(() => this.#journal.purge(purge));
-  deadLetterCounts: Store["deadLetterCounts"] = () => this.#run(async () => this.#journal.deadLetterCounts());
+  deadLetterCounts: Store["deadLetterCounts"] = () => this.#run(() => this.#requests.deadLetterCounts());
 
   schedule: Store["schedule"] = (timer, by) => this.#run(() => this.#signals.schedule(timer, by));
   amendJob: Store["amendJob"] = (id, change) => this.#run(() => this.#signals.amendJob(id, change));

@@ -34,6 +34,7 @@ import type { UsageQuery, UsageRow } from "./usage-rows.ts";
 import type {
   TurnCall,
   Dedupe,
+  WindowKey,
   AppendResult,
   SessionRow,
   TurnBegin,
@@ -48,6 +49,7 @@ import type {
   DeadLetterQuery,
   DeadLetterPurge,
   DeadLetterCounts,
+  DeadLetterPage,
   TimerRow,
   TimerScope,
   TimerQuery,
@@ -174,10 +176,13 @@ export interface Store {
   ): Promise<{ readonly headers: readonly EnvelopeHeader[]; readonly next: number | undefined }>;
 
   // --- dead letters ---
-  /** A message that was never in the journal, as a letter with no deliveries. Its id is the letter's. */
-  keepLetter(envelope: Envelope, fate: Fate, reason: string): Promise<void>;
-  /** Newest first; `total` counts all that the filter matches. */
-  deadLetters(query: DeadLetterQuery): Promise<{ readonly rows: readonly DeadLetterRow[]; readonly total: number }>;
+  /**
+   * A message that was never in the journal, as a letter with no deliveries. Its id is the letter's. With a key it is remembered as
+   * an accepted one is: nothing is kept under a key that is known, and nothing is accepted under it afterwards.
+   */
+  keepLetter(envelope: Envelope, fate: Fate, reason: string, key?: WindowKey): Promise<void>;
+  /** Newest first. */
+  deadLetters(query: DeadLetterQuery): Promise<DeadLetterPage>;
   deadLetter(id: string): Promise<DeadLetter | undefined>;
   /**
    * Appends the envelope and removes the letter that it was made from, in one transaction. The envelope begins anew: it was

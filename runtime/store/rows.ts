@@ -244,6 +244,13 @@ export interface DeadLetterPurge extends DeadLetterFilter {
 /** How many there are now; every fate has a number. */
 export type DeadLetterCounts = Readonly<Record<Fate, number>>;
 
+export interface DeadLetterPage {
+  readonly rows: readonly DeadLetterRow[];
+  /** Of all that the filter matches, as are the counts. */
+  readonly total: number;
+  readonly counts: DeadLetterCounts;
+}
+
 export interface TimerRow {
   readonly id: string;
   readonly agentId: string;

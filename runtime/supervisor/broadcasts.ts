@@ -19,10 +19,9 @@ import { limits } from "../kernel/limits.ts";
 import type { Logger } from "./driver.ts";
 import type { Runs } from "./runs.ts";
 
-export type Accept = (
-  admission: Admission,
-) => Promise<
-  | { readonly status: "accepted" | "duplicate"; readonly runId: string }
+export type Accept = (admission: Admission) => Promise<
+  /** `isOver`: nobody hears its end any more. */
+  | { readonly status: "accepted" | "duplicate"; readonly runId: string; readonly isOver?: true }
   | { readonly status: "refused"; readonly refusal: Refusal }
 >;
 
@@ -49,7 +48,7 @@ export interface Broadcasts {
 }
 
 type Started = { readonly agentId: string; readonly sessionKey: string } & (
-  | { readonly runId: string; readonly isDuplicate: boolean }
+  | { readonly runId: string; readonly isDuplicate: boolean; readonly isOver: boolean }
   | { readonly refusal: Refusal; readonly admission: Admission }
 );
 
@@ -63,8 +62,10 @@ export function makeBroadcasts({ accept, runs, addresses, newUuid, keepRefused, 
     const { sessionKey } = admission;
     try {
       const result = await accept(admission);
-      if (result.status !== "refused")
-        return { agentId, sessionKey, runId: result.runId, isDuplicate: result.status === "duplicate" };
+      if (result.status !== "refused") {
+        const { runId, isOver = false } = result;
+        return { agentId, sessionKey, runId, isDuplicate: result.status === "duplicate", isOver };
+      }
       failed(agentId, result.refusal.message);
       return { agentId, sessionKey, refusal: result.refusal, admission };
     } catch (error) {
@@ -87,7 +88,7 @@ export function makeBroadcasts({ accept, runs, addresses, newUuid, keepRefused, 
   };
 
   const replyOf = async (started: Started): Promise<AgentReply | undefined> => {
-    if ("refusal" in started) return undefined;
+    if ("refusal" in started || started.isOver) return undefined;
     const { agentId, runId } = started;
     const result = await runs.wait(runId, limits.broadcastTurnMs);
     if (result.status === "ok")

@@ -134,7 +134,12 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
     ...deps,
     addresses: (agentId, text) => chats().patterns.addresses(agentId, text),
     keepRefused: (admission, { code, message }) =>
-      store.keepLetter(letterOf(admission, deps.newUuid(), nowMs()), "refused", `${code}: ${message}`),
+      store.keepLetter(
+        letterOf(admission, deps.newUuid(), nowMs()),
+        "refused",
+        `${code}: ${message}`,
+        admission.dedupe,
+      ),
   });
   /** The last work on each room, until it has settled. */
   const tails = new Map<string, Promise<unknown>>();
@@ -180,7 +185,7 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
     const result = await deps.accept(admission);
     if (result.status === "refused") return result;
     const { agentId, sessionKey, matchedBy } = route;
-    return { ...result, agentId, sessionKey, matchedBy };
+    return { status: result.status, runId: result.runId, agentId, sessionKey, matchedBy };
   }
 
   const gateOf = (

@@ -45,7 +45,7 @@ export interface DeadLetters {
   list(
     filter: DeadLetterFilter,
     page: { readonly limit?: number; readonly offset?: number },
-  ): Promise<{ readonly rows: readonly DeadLetterRow[]; readonly total: number }>;
+  ): Promise<DeadLettersEvent & { readonly rows: readonly DeadLetterRow[] }>;
   /** Throws `CLOISTER_DEADLETTER_UNKNOWN`. */
   get(id: string): Promise<DeadLetter>;
   /**
@@ -150,8 +150,11 @@ export function makeDeadLetters({ store, accept, deliver, publish, log, nowMs }:
   };
 
   return {
-    list: (filter, { limit = limits.deadLettersListDefault, offset = 0 }) =>
-      store.deadLetters({ ...filter, limit: Math.min(limit, limits.deadLettersListMax), offset }),
+    async list(filter, { limit = limits.deadLettersListDefault, offset = 0 }) {
+      const page = { limit: Math.min(limit, limits.deadLettersListMax), offset };
+      const { rows, counts } = await store.deadLetters({ ...filter, ...page });
+      return { rows, ...summarize(counts) };
+    },
     get,
     async replay(id, by) {
       const letter = await get(id);

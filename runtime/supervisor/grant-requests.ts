@@ -46,7 +46,10 @@ export interface GrantRequestsDeps {
   readonly policy: Policy;
   /** What the store kept at the start, oldest first. */
   readonly kept: readonly GrantRequest[];
-  readonly store: Pick<Store, "keepRequest" | "refuseRequest" | "dropRequest" | "keptMessage" | "session" | "audit">;
+  readonly store: Pick<
+    Store,
+    "keepRequest" | "refuseRequest" | "dropRequest" | "keptMessage" | "requests" | "session" | "audit"
+  >;
   readonly grants: Pick<Grants, "make" | "put">;
   readonly pairings: () => Pick<PairingRegistry, "find">;
   readonly accept: (admission: Admission) => Promise<AcceptResult>;
@@ -91,7 +94,7 @@ export interface GrantRequests {
   /** Undefined: nobody is asked (switched off, denied a while ago, as many as may wait). Never rejects. */
   raise(refused: RefusedCall): Promise<Raised | undefined>;
   /** Oldest first; what waits for a decision or is still carried out. */
-  waiting(): readonly ShownRequest[];
+  waiting(): Promise<readonly ShownRequest[]>;
   /** `by` is the client that asks, here and below. Throws `CLOISTER_GRANT_REQUEST_UNKNOWN` and `…_CHANGED`. */
   approve(id: string, approval: Approval, by: string): Promise<Approved>;
   /** How many messages became dead letters. */
@@ -259,6 +262,17 @@ export function makeGrantRequests(deps: GrantRequestsDeps): GrantRequests {
     return { code: "CLOISTER_SESSION_UNKNOWN", message: `no session has the key ${sessionKey}` };
   };
 
+  /** A call that was repeated, and allowed, has sent what was kept of it: the store has taken it out in that transaction. */
+  const leaveSent = async (): Promise<void> => {
+    if (rows.length === 0) return;
+    const left = new Map((await store.requests()).map((row) => [row.id, row.messages]));
+    for (const row of rows) {
+      const messages = left.get(row.id);
+      if (messages === undefined) replace(row.id, undefined);
+      else if (messages.length < row.messages.length) replace(row.id, { ...row, messages });
+    }
+  };
+
   const find = (id: string): GrantRequest => {
     const row = rows.find((one) => one.id === id);
     if (row === undefined || !isOpen(row) || row.expiresAtMs <= nowMs()) throw unknownRequest("decide", id);
@@ -343,10 +357,12 @@ export function makeGrantRequests(deps: GrantRequestsDeps): GrantRequests {
         return undefined;
       }
     },
-    waiting: () =>
-      rows
+    async waiting() {
+      await inTurn(leaveSent);
+      return rows
         .filter((row) => row.decision?.type === "approved" || (isOpen(row) && row.expiresAtMs > nowMs()))
-        .map((row) => showRequest(row)),
+        .map((row) => showRequest(row));
+    },
     approve: (id, { mode, untilMs, revision }, by) =>
       inTurn(async () => {
         const row = find(id);

@@ -67,6 +67,9 @@ export type SaidResult =
   | { readonly status: "accepted" | "duplicate"; readonly runId: string }
   | { readonly status: "refused"; readonly refusal: Refusal };
 
+/** `isOver`: a dead letter, or done so long ago that only the session's history tells; nobody hears its end any more. */
+type AcceptedOnce = SaidResult & { readonly isOver?: true };
+
 /** From a channel: `inbound` admits and routes, `answered` shows answers to the other agents of a group. */
 export interface Ingress extends ChannelMail, Pick<ProgramCalls, "call" | "callable"> {
   hook(request: HookRequest): Promise<HookResult>;
@@ -78,25 +81,24 @@ export function makeIngress(deps: IngressDeps): Ingress {
   const { config, runs } = deps;
 
   /** The run of a repeated message may have ended before this process began: then its outcome is in the store. */
-  const accept = async (admission: Admission): Promise<SaidResult> => {
+  const acceptOnce = async (admission: Admission): Promise<AcceptedOnce> => {
     const result = await deps.accept(admission);
     if (result.status === "refused") return result;
     if (result.status === "stored") return { status: "accepted", runId: result.runId };
-    if (!runs.knows(result.runId)) {
-      const found = await findOutcome(result.envelopeId, admission);
-      if (found !== undefined) runs.recalled(result.runId, found);
-    }
-    return { status: "duplicate", runId: result.runId };
+    const { runId } = result;
+    if (runs.knows(runId)) return { status: "duplicate", runId };
+    const found = await deps.store.outcome(admission.agentId, result.envelopeId);
+    if (found.status === "done") runs.recalled(runId, outcomeOf(found.outcomeText));
+    return { status: "duplicate", runId, ...(found.status === "unknown" ? { isOver: true } : {}) };
   };
 
-  /** `undefined`: not done yet, or done so long ago that only the session's history tells. */
-  const findOutcome = async (envelopeId: string, { agentId }: Admission): Promise<Outcome | undefined> => {
-    const found = await deps.store.outcome(agentId, envelopeId);
-    return found.status === "done" ? outcomeOf(found.outcomeText) : undefined;
+  const accept = async (admission: Admission): Promise<SaidResult> => {
+    const { isOver: _, ...result } = await acceptOnce(admission);
+    return result;
   };
 
   const whyNoSending = makeWhyNoSending(deps);
-  const channelMail = makeChannelMail({ ...deps, accept });
+  const channelMail = makeChannelMail({ ...deps, accept: acceptOnce });
   const programs = makeProgramCalls({ ...deps, accept });
 
   return {

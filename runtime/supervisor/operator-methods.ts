@@ -202,14 +202,13 @@ export function makeOperatorMethods(
     "grants.add": async (asked, client) => {
       const grant = await deps.grants.add(asked, client.clientId);
       // What was refused before keeps its messages until somebody decides about them.
-      const waiting = deps.requests
-        .waiting()
+      const waiting = (await deps.requests.waiting())
         .filter(({ from, to, verb }) => judgePair(deps.policy, from, to, verb).allowed)
         .map(({ id }) => id);
       return { ok: true, grant, waiting };
     },
     "grants.revoke": async ({ id }, client) => ({ ok: true, grant: await deps.grants.revoke(id, client.clientId) }),
-    "grants.requests": () => ({ ts: deps.nowMs(), requests: deps.requests.waiting() }),
+    "grants.requests": async () => ({ ts: deps.nowMs(), requests: await deps.requests.waiting() }),
     "grants.approve": async ({ id, ...approval }, client) => ({
       ok: true,
       ...(await deps.requests.approve(id, approval, client.clientId)),
@@ -277,13 +276,13 @@ export function makeOperatorMethods(
     "audit.verify": (asked) => deps.audit.verify(asked),
     "audit.who": (asked) => deps.audit.who(asked),
     "deadletters.list": async (params) => {
-      const { rows, total } = await deps.deadLetters.list(filterOf(params), params);
+      const { rows, total, byFate } = await deps.deadLetters.list(filterOf(params), params);
       return {
         ts: deps.nowMs(),
         count: rows.length,
         total,
         hasMore: (params.offset ?? 0) + rows.length < total,
-        byFate: deps.deadLetters.counts().byFate,
+        byFate,
         letters: rows.map(letterView),
       };
     },

@@ -4,6 +4,7 @@ import { limits } from "../../runtime/kernel/limits.ts";
 import type { ResolvedConfig } from "../../runtime/config/resolved.ts";
 import { actor } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
+import { envelope } from "./store-envelopes.ts";
 
 const toolUser = actor("tool-user");
 const operator = { connId: "c", clientId: "cli-1", mode: "cli", scopes: ["operator.admin"] };
@@ -141,6 +142,20 @@ test("denied: the messages are dead letters, a replay of one does not get around
   // Also in the next process.
   const second = await next(gateway);
   expect((await send(second, "three")).request).toBeUndefined();
+});
+
+test("a kept message that its repeated call has sent is listed no more", async () => {
+  const gateway = await openGateway(agents, { agentToAgent: asking });
+  const { request } = await send(gateway, "one");
+  await send(gateway, "two");
+  const listed = async () => (await waiting(gateway)).map(({ messages }) => messages.length);
+  expect(await listed()).toEqual([2]);
+  // As the transaction does that stores what a repeated call sends.
+  for (const message of [1, 2]) {
+    const sent = envelope(`sent-${message}`, { agentId: "raul" });
+    await gateway.store.releaseKept({ requestId: request.id, message }, sent);
+    expect(await listed()).toEqual(message === 1 ? [1] : []);
+  }
 });
 
 test("requests and messages outlive the gateway; what nobody decides in a day is refused", async () => {

@@ -283,6 +283,39 @@ describe("a broadcast", () => {
     expect([await told(gateway, "a"), await told(gateway, "b")]).toEqual([["once"], ["once"]]);
   });
 
+  test.each(["parallel", "sequential"])(
+    "that is sent again writes no second dead letter of an agent that did not take it, and that agent takes it by a replay alone (%s)",
+    async (strategy) => {
+      let gateway = await open([{ id: "a" }, { id: "b" }], {
+        ...served,
+        broadcast: { strategy, "webhook:room": { agents: ["b", "a"] } },
+      });
+      gateway.driver.kernel.disable("b", "broken", Date.now());
+      const event = said("once", { messageId: "m1" });
+      await ended(gateway, event);
+      const offerAgain = async () => {
+        const result = await gateway.doors.inbound(event);
+        expect(result).toMatchObject({ status: "duplicate" });
+        // What is a letter holds up nobody who comes after it.
+        await gateway.ended("runId" in result ? result.runId : "");
+      };
+      await offerAgain();
+      const { rows } = await gateway.store.deadLetters({ limit: 10 });
+      expect(rows).toMatchObject([{ header: { agentId: "b" }, fate: "refused" }]);
+      // The next one has a "b" that works.
+      await gateway.drain(5_000);
+      gateway = await openGateway([], {}, { config: gateway.config, store: gateway.store });
+      await offerAgain();
+      expect([await told(gateway, "a"), await told(gateway, "b")]).toEqual([["once"], []]);
+      const operator = { connId: "c", clientId: "cli", mode: "cli", scopes: ["operator.admin"] };
+      await gateway.doors.rpc(operator, "deadletters.replay", { id: rows[0]?.header.id });
+      await expect.poll(() => told(gateway, "b")).toEqual(["once"]);
+      await offerAgain();
+      expect(await told(gateway, "b")).toEqual(["once"]);
+      expect((await gateway.store.deadLetters({ limit: 10 })).total).toBe(0);
+    },
+  );
+
   test("of the older form reaches all its agents, whomever the message names", async () => {
     const gateway = await open([{ id: "a" }, { id: "b" }], {
       channels: { whatsapp: { groupPolicy: "open", allowFrom: ["*"] } },

@@ -115,6 +115,22 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         expect(await Promise.all([first, second])).toMatchObject([{ status: "stored" }, { status: "stored" }]);
       });
 
+      it("keeps a letter under a key once, and accepts nothing under that key afterwards, also after a restart", async () => {
+        const key = { scope: "slack:a:c:ann", key: "m1" };
+        for (const id of ["first", "again"]) await store.keepLetter(envelope(id), "refused", "no room", key);
+        await store.append(envelope("taken"), { ...key, key: "m2" });
+        await store.keepLetter(envelope("late"), "refused", "no room", { ...key, key: "m2" });
+        const letters = async () => (await store.deadLetters({ limit: 10 })).rows.map(({ header }) => header.id);
+        expect(await letters()).toEqual(["first"]);
+        await reopen();
+        expect(await store.append(envelope("taken again"), key)).toMatchObject({ envelopeId: "first" });
+        await store.replay("first", envelope("replayed"));
+        expect(await store.append(envelope("taken again"), key)).toMatchObject({ status: "duplicate" });
+        await store.keepLetter(envelope("after"), "refused", "no room", key);
+        expect(await letters()).toEqual([]);
+        expect((await store.pending()).envelopes.map(({ header }) => header.id)).toEqual(["taken", "replayed"]);
+      });
+
       it("takes an envelope id once", async () => {
         await store.append(envelope("a"));
         expect(await store.append(envelope("a"))).toEqual({ status: "duplicate", envelopeId: "a", runId: "run-a" });

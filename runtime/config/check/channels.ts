@@ -15,6 +15,7 @@ export function checkChannels(draft: Draft): ConfigIssue[] {
       ...checkOpenPolicy(channel, draft),
     ]),
     ...checkWebhook(draft),
+    ...checkSlackIds(draft),
   ];
 }
 
@@ -95,5 +96,37 @@ function checkWebhook(draft: Draft): ConfigIssue[] {
       ];
     };
     return [...found("token"), ...found("outboundToken")];
+  });
+}
+
+/** Where Slack's senders stand: in its section at any depth, and in lists by channel. */
+const slackLists: readonly Path[] = [
+  ["channels", "slack"],
+  ["commands", "allowFrom", "slack"],
+  ["tools", "elevated", "allowFrom", "slack"],
+];
+
+/** `?:U1` is how the channel names somebody whose workspace Slack did not tell, so that no list has him: it may be anybody's id. */
+function checkSlackIds(draft: Draft): ConfigIssue[] {
+  const issuesIn = (path: Path, value: unknown): ConfigIssue[] => {
+    if (typeof value === "object" && value !== null)
+      return Object.entries(value).flatMap(([name, each]) =>
+        issuesIn([...path, Array.isArray(value) ? Number(name) : name], each),
+      );
+    if (typeof value !== "string" || typeof path.at(-1) !== "number") return [];
+    if (!/^\s*(?:slack:\s*)?\?:/iu.test(value)) return [];
+    return [
+      makeIssue(
+        path,
+        "names somebody whose workspace is not known, which can be anybody with that id in another one",
+        'Write the id of the workspace before the colon ("T2:U1"), or the id alone for somebody of your own.',
+        draft.written,
+      ),
+    ];
+  };
+  return slackLists.flatMap((path) => {
+    let value: unknown = draft.config;
+    for (const name of path) value = (value as Readonly<Record<string, unknown>> | undefined)?.[name];
+    return issuesIn(path, value);
   });
 }

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { judgeAdmission } from "../../../runtime/groups/index.ts";
 import { channelRules, inGroup } from "../groups/rules-fixture.ts";
-import { loadText } from "./load-text.ts";
+import { loadText, refusalOf } from "./load-text.ts";
 
 const load = (slack: object, env: Record<string, string> = {}) => loadText({ channels: { slack } }, { env });
 
@@ -123,4 +123,23 @@ describe("the rules of its channels", () => {
     );
     expect(judge(written, "C2", "U2")).toMatchObject({ requireMention: true });
   });
+});
+
+it.each([
+  [{ channels: { slack: { allowFrom: ["U1", "?:U1"] } } }, "channels.slack.allowFrom[1]"],
+  [
+    { channels: { slack: { accounts: { a: { groupAllowFrom: [" slack:?:u1"] } } } } },
+    "channels.slack.accounts.a.groupAllowFrom[0]",
+  ],
+  [{ channels: { slack: { channels: { C1: { users: ["?:U1"] } } } } }, "channels.slack.channels.C1.users[0]"],
+  [{ channels: { slack: { reactionAllowlist: ["?:U1"] } } }, "channels.slack.reactionAllowlist[0]"],
+  [{ commands: { allowFrom: { slack: ["?:U1"] } } }, "commands.allowFrom.slack[0]"],
+])("an id of Slack without a known workspace stands on no list: %j", async (written, path) => {
+  expect(await refusalOf(written)).toMatchObject([
+    {
+      path,
+      message: expect.stringContaining("workspace is not known"),
+      remedy: expect.stringContaining("T2:U1"),
+    },
+  ]);
 });
