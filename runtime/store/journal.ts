@@ -362,19 +362,13 @@ export class Journal {
   }
 
   /** A change that remembers a key, and comes to nothing when the key is known. */
-  async changeOnce(key: WindowKey, seen: Seen, change: (environment: Environment) => void): Promise<void> {
-    try {
-      await this.#write(() => {
-        const window = this.#window.begin();
-        if (window.find(key) !== undefined) return;
-        window.remember(key, this.#nextSeq++, seen);
-        window.end();
-        change(this.#environment);
-      });
-    } catch (error) {
-      this.#window.reset();
-      throw error;
-    }
+  changeOnce(key: WindowKey, seen: Seen, change: (environment: Environment) => void): Promise<void> {
+    this.#appends.start();
+    return this.#commitWith((window) => {
+      if (window.find(key) !== undefined) return;
+      window.remember(key, this.#nextSeq++, seen);
+      change(this.#environment);
+    });
   }
 
   /** What of timers, monitors and groups is committed. */
@@ -430,7 +424,6 @@ export class Journal {
     while (this.#settled.size > 0 && this.#holds === 0) await this.#write(() => undefined);
   }
 
-  /** Before the end. */
   async end(): Promise<void> {
     await this.flush();
     await this.markTime();

@@ -44,7 +44,6 @@ import type {
   TurnCommit,
   CommittedTurn,
   SessionQuery,
-  DeadLetterRow,
   DeadLetter,
   DeadLetterQuery,
   DeadLetterPurge,

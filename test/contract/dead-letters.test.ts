@@ -57,7 +57,12 @@ test("a letter is listed, shown and counted; clients are told of it", async () =
   // Total and counts are of the same letters, those that the filter lets through.
   for (const filter of [{ agentId: "other" }, { fate: "expired" }])
     expect(await call(gateway, "deadletters.list", filter)).toEqual({
-      ...{ ts: expect.any(Number), count: 0, total: 0, hasMore: false, byFate: {}, letters: [] },
+      ts: expect.any(Number),
+      count: 0,
+      total: 0,
+      hasMore: false,
+      byFate: {},
+      letters: [],
     });
   expect(await call(gateway, "deadletters.show", { id })).toEqual({
     letter: expect.objectContaining({ ...letter, body: "exit", header: expect.objectContaining({ id }) }),
