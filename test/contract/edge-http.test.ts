@@ -225,7 +225,7 @@ describe("hooks", () => {
       attachments: [],
       wakeMode: "now",
     });
-    expect(answer).toMatchObject({ status: 200, json: { ignored: ["cc", "attachments", "wakeMode"] } });
+    expect(answer).toMatchObject({ status: 200, json: { ignored: ["cc", "attachments"] } });
   });
 
   it("turn refusals into the status of their code, with Retry-After", async () => {
