@@ -182,12 +182,15 @@ function waitsForRecord(k: KernelState, agent: AgentEntry, turn: Turn, record: U
     recordLate(k, agent, turn, { type: "go-on" });
     return true;
   }
-  if (record.op === up.stream) return false;
+  if (saysOnly.has(record.op)) return false;
   const full = record.op === up.done ? undefined : whyNoMoreHeld(k, agent, record);
   if (full === undefined) turn.held.push(record);
   else if (record.ref !== 0) postRefusal(k, agent.spec.id, agent.incarnation, record.ref, full);
   return true;
 }
+
+/** Begins nothing, and nobody waits for an answer to it. */
+const saysOnly: ReadonlySet<number> = new Set([up.stream, up.usage, up.compacted]);
 
 function whyNoMoreHeld(k: KernelState, agent: AgentEntry, record: UpRecord): Refusal | undefined {
   const { heldRecordsMax, heldRecordsCharsMax } = k.settings.limits;

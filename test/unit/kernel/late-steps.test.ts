@@ -327,6 +327,23 @@ describe("an answer of a model, and the list of tools", () => {
     expect(driver.outcomes("go")).toEqual([{ status: "ok", text: "done" }]);
   });
 
+  it("lose nothing of what a cell only says meanwhile", () => {
+    const driver = open(
+      function* (turn) {
+        yield* answerOf(turn.model("x"));
+        turn.send(raul, "hello");
+        turn.raw(up.usage, 0, 0, 30, "4");
+        turn.stream("a");
+        return { reply: "done" };
+      },
+      { limits: { heldRecordsMax: 1 } },
+    );
+    driver.settle();
+    const [own] = driver.ofType("commit").filter(({ agentId }) => agentId === "main");
+    expect(own).toMatchObject({ tokens: { input: 31, output: 5 } });
+    expect(driver.ofType("streamed").map(({ text }) => text)).toEqual(["a"]);
+  });
+
   it("hold up no more characters than the bound", () => {
     const heard: string[] = [];
     const driver = open(
