@@ -81,15 +81,15 @@ async function measure(overflow: (typeof overflows)[number], forMs: number) {
       }
     })();
     const perSecond = overloadFactor * capacity;
-    const [during] = await Promise.all([
+    const loads = Promise.all([
       loadOpen({ perSecond: neighbourPerSecond, forMs }, neighbour),
       loadOpen({ perSecond, forMs }, async () => {
         const { status } = await postByWebhook(port, http, "slow", "room", "x".repeat(200), false);
         if (status !== 200) refused++;
       }),
     ]);
-    over.abort();
-    await orders;
+    // Together: what fails first is what is told, and not that its operator is gone then.
+    const [[during]] = await Promise.all([loads.finally(() => over.abort()), orders]);
     return {
       "capacity a second": capacity,
       "arrivals a second": perSecond,
