@@ -1,7 +1,7 @@
 /**
  * Secrets by reference, read in this thread and nowhere else, when a call needs them: a file and what `cloister secrets` keeps each time,
- * so that what was changed counts at once; what a program said again after some minutes, after a reload, and when its key was refused. Of programs a few run
- * at once: a configuration may name many, and each may ask another machine.
+ * so that what was changed counts at once; what a program said again after some minutes, after a reload, and when its key was refused; one that failed
+ * after a few seconds. Of programs a few run at once: a configuration may name many, and each may ask another machine.
  */
 import { realpath, stat } from "node:fs/promises";
 import path from "node:path";
@@ -24,6 +24,7 @@ export interface SecretReader {
 interface Said {
   readonly text: Promise<string>;
   readonly atMs: number;
+  failedAtMs?: number;
 }
 
 export function makeSecretReader(
@@ -42,17 +43,20 @@ export function makeSecretReader(
     }
   };
 
+  const counts = ({ atMs, failedAtMs }: Said): boolean =>
+    failedAtMs === undefined
+      ? nowMs() - atMs < limits.secretProgramKeepMs
+      : nowMs() - failedAtMs < limits.secretProgramRetryMs;
+
   const fromProgram = (stateDir: string, { provider = "", id }: SecretRef): Promise<string> => {
     const key = JSON.stringify([provider, id]);
     const known = said.get(key);
-    if (known !== undefined && nowMs() - known.atMs < limits.secretProgramKeepMs) return known.text;
+    if (known !== undefined && counts(known)) return known.text;
     // Calls of the same moment share one run.
     const text = run(stateDir, provider, id);
-    const mine = { text, atMs: nowMs() };
+    const mine: Said = { text, atMs: nowMs() };
     said.set(key, mine);
-    text.catch(() => {
-      if (said.get(key) === mine) said.delete(key);
-    });
+    text.catch(() => void (mine.failedAtMs = nowMs()));
     return text;
   };
 

@@ -83,6 +83,8 @@ export const limits = {
   /** A program that gives a secret may ask another machine; a person who has to confirm is not waited for. What it said is asked for again after so long. */
   secretProgramMs: 10_000,
   secretProgramKeepMs: 600_000,
+  /** One that failed is run again after so long, whoever asks; a reload of the secrets runs it at once. */
+  secretProgramRetryMs: 5_000,
   /** When its key was refused, it is asked again if it said that so long ago; for an account that waits for another key, once in the longer time. */
   secretProgramAgainMs: 10_000,
   secretProgramLookMs: 60_000,

@@ -179,7 +179,7 @@ describe("a secret of a program", () => {
     }
   });
 
-  it("is asked for once by calls of the same moment, and again when it is old, was refused, or failed", async () => {
+  it("is asked for once by calls of the same moment, and again when it is old or was refused, or a while after it failed", async () => {
     const count = path.join(outside, "count");
     program("vault", `printf x >> ${count}; printf k; test "$1" = ok`);
     const reader = open();
@@ -193,8 +193,15 @@ describe("a secret of a program", () => {
     await ask();
     expect(readFileSync(count, "utf8")).toHaveLength(3);
     expect(await ask("no")).toEqual({ missing: expect.stringContaining("exit code 1") });
+    nowMs += limits.secretProgramRetryMs - 1;
+    expect(await ask("no")).toEqual({ missing: expect.stringContaining("exit code 1") });
+    expect(readFileSync(count, "utf8")).toHaveLength(4);
+    nowMs += 1;
     await ask("no");
     expect(readFileSync(count, "utf8")).toHaveLength(5);
+    reader.forget();
+    await ask("no");
+    expect(readFileSync(count, "utf8")).toHaveLength(6);
   });
 
   it("that was refused is asked for again, but not sooner than it says", async () => {
