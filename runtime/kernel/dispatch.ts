@@ -168,6 +168,7 @@ export function makeTurn(k: KernelState, agent: AgentEntry, mail: Mail, nowMs: n
     stepChars: 0,
     late: undefined,
     lateSeenMs: undefined,
+    lateOnWay: 0,
     held: undefined,
     openSteps: undefined,
     outcome: undefined,

@@ -123,15 +123,13 @@ export type Effect =
       readonly turn: number;
       readonly envelopeId: string;
       readonly sessionKey: string;
-      /** Heard already: what the turn does next waits for them (ADR 0077). */
+      /** Heard already: what the turn does next waits for them, and is heard when this has ended (ADR 0077; `syscalls.ts`: `hearHeld`). */
       readonly late: readonly StepRow[];
       /** The one that `next` is about. */
       readonly row: StepRow | undefined;
       readonly next:
         | { readonly type: "hear" | "run"; readonly ref: number }
         | { readonly type: "call"; readonly call: Extract<Effect, { type: "call" }> }
-        /** What the cell said since is heard now (`syscalls.ts`: `hearHeld`). */
-        | { readonly type: "go-on" }
         | { readonly type: "nothing" };
     }
   /** A turn begins that waited for longer than `limits.queuedNoticeMs`. */

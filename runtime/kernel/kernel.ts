@@ -388,7 +388,7 @@ export function makeKernel(
     /** The store has kept the rows of a `record` effect, or refuses to. */
     recorded(effect: Extract<Effect, { type: "record" }>, refusal: Refusal | undefined, nowMs: number): void {
       recorded(k, effect, refusal);
-      if (effect.next.type !== "go-on") return;
+      if (effect.late.length === 0) return;
       hearHeld(k, effect, refusal, nowMs);
       afterwards(nowMs);
     },

@@ -108,6 +108,8 @@ export interface Turn {
   late: StepRow[] | undefined;
   /** When a tick first found some. */
   lateSeenMs: number | undefined;
+  /** Records with such answers that the store has not answered. */
+  lateOnWay: number;
   /** What the cell said while they go there. */
   held: UpRecord[] | undefined;
   /** Steps of this delivery: `waiting` for the store, or the cell runs their function. Made when there is one. */

@@ -313,6 +313,7 @@ function emitRecord(
   const { late = none } = turn;
   turn.late = undefined;
   turn.lateSeenMs = undefined;
+  if (late.length > 0) turn.lateOnWay++;
   const { id, sessionKey } = turn.mail.envelope.header;
   k.emit({
     type: "record",
@@ -338,9 +339,12 @@ export function recorded(
   const agent = k.agents.get(agentId);
   if (agent === undefined || agent.incarnation !== incarnation || !hasCell(agent)) return;
   const turn = agent.turns.get(number);
-  // They were heard, and what comes next waits for them as before.
-  if (refusal !== undefined && turn !== undefined && late.length > 0) turn.late = [...late, ...(turn.late ?? [])];
-  if (next.type === "go-on" || next.type === "nothing") return;
+  if (turn !== undefined && late.length > 0) {
+    turn.lateOnWay--;
+    // They were heard, and what comes next waits for them as before.
+    if (refusal !== undefined) turn.late = [...late, ...(turn.late ?? [])];
+  }
+  if (next.type === "nothing") return;
   const isOpen = turn?.stage === "delivered" && !turn.mail.aborted;
   const ref = next.type === "call" ? next.call.ref : next.ref;
   if (row !== undefined) turn?.openSteps?.delete(row.key);

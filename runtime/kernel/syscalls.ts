@@ -177,9 +177,9 @@ const mayNot: ReadonlySet<number> = new Set([
  */
 function waitsForRecord(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord): boolean {
   if (turn.held === undefined) {
-    if (turn.late === undefined || !staysBehind(agent, turn, record)) return false;
+    if ((turn.late === undefined && turn.lateOnWay === 0) || !staysBehind(agent, turn, record)) return false;
     turn.held = [record];
-    recordLate(k, agent, turn, { type: "go-on" });
+    recordLate(k, agent, turn, { type: "nothing" });
     return true;
   }
   if (saysOnly.has(record.op)) return false;
@@ -204,17 +204,22 @@ function whyNoMoreHeld(k: KernelState, agent: AgentEntry, record: UpRecord): Ref
   };
 }
 
-/** Whether it has to wait for what is late. A tool takes that along when its own start is recorded, and so does the start of a step. */
+/**
+ * Whether it has to wait for what is late. A tool takes that along when its own start is recorded, and so does the start of a step; not what
+ * is on its way already, which the store may refuse.
+ */
 function staysBehind(agent: AgentEntry, turn: Turn, { op, num }: UpRecord): boolean {
-  if (op === up.stepStart) return turn.steps?.has(num) === true;
-  if (op === up.model) return turn.late?.some((row) => row.op === "model") === true;
+  const isOnWay = turn.lateOnWay > 0;
+  if (op === up.stepStart) return isOnWay || turn.steps?.has(num) === true;
+  if (op === up.call) return isOnWay;
+  if (op === up.model) return isOnWay || turn.late?.some((row) => row.op === "model") === true;
   // Without mail there is nothing to take.
   if (op === up.take)
     return turn.attempt > 1 || agent.lanes.get(turn.mail.envelope.header.sessionKey)?.queue.length !== 0;
-  return op !== up.call && op !== up.timers && mayNot.has(op);
+  return op !== up.timers && mayNot.has(op);
 }
 
-/** The record for which the turn's words waited is on disk, or it is not: then nothing is begun. */
+/** A record for which the turn's words wait is on disk, or it is not: then nothing is begun. */
 export function hearHeld(
   k: KernelState,
   { agentId, incarnation, turn: number }: Extract<Effect, { type: "record" }>,
@@ -223,8 +228,9 @@ export function hearHeld(
 ): void {
   const agent = k.agents.get(agentId);
   const turn = agent?.turns.get(number);
-  if (agent === undefined || turn === undefined || agent.incarnation !== incarnation) return;
-  const held = turn.held ?? [];
+  if (agent === undefined || turn?.held === undefined || agent.incarnation !== incarnation || turn.lateOnWay > 0)
+    return;
+  const { held } = turn;
   turn.held = undefined;
   for (const record of held) {
     if (refusal === undefined || !mayNot.has(record.op)) receiveRecord(k, agent, record, nowMs);

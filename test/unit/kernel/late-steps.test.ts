@@ -198,6 +198,51 @@ describe("an answer of a model, and the list of tools", () => {
     expect(leaks(driver.kernel)).toEqual([]);
   });
 
+  it("let nothing pass that the cell begins while their record is on its way, whatever began that", () => {
+    const calls = (order: readonly string[]) => {
+      const driver = open(function* (turn) {
+        yield* answerOf(turn.model("x"));
+        for (const each of order)
+          if (each === "look" || each === "pay") turn.call(each, {});
+          else if (each === "step") turn.step("later");
+          else turn.send(raul, "hello");
+        yield* gate("never");
+        return {};
+      });
+      driver.stepUntil(() => driver.ofType("record").length === 1);
+      driver.journal.failNext("main", 1);
+      driver.settle();
+      return traced(driver);
+    };
+    // Nothing is begun when it is refused, and nothing was begun before.
+    for (const order of [
+      ["look", "hello"],
+      ["look", "pay"],
+      ["pay", "look", "hello"],
+      ["pay", "step"],
+      ["step", "hello"],
+    ])
+      expect(calls(order).slice(3), order.join(", ")).toEqual([]);
+  });
+
+  it("let nothing pass that is begun while they are recorded for their age", () => {
+    const driver = open(function* (turn) {
+      yield* answerOf(turn.model("x"));
+      yield* gate("open");
+      yield* storedOf(turn.send(raul, "hello"));
+      return {};
+    });
+    driver.settle();
+    driver.stallStore("main", limits.recordLateMs + 2_000);
+    driver.advance(limits.recordLateMs + 200);
+    expect(traced(driver)).toEqual(["append go", "model", "record model"]);
+    driver.open("open");
+    driver.advance(500);
+    expect(traced(driver)).toEqual(["append go", "model", "record model"]);
+    driver.advance(3_000);
+    expect(traced(driver).slice(3)).toEqual(["append hello", "commit", "commit"]);
+  });
+
   it("that the disk refuses let nothing begin, and go with the next record", async () => {
     const heard: string[] = [];
     const driver = open(function* (turn) {
