@@ -5,7 +5,7 @@ import { readCredential } from "../credentials.ts";
 import type { Draft } from "../draft.ts";
 import { type ConfigIssue, formatPath, type Path } from "../issue.ts";
 import { findNearest } from "../suggest.ts";
-import { makeIssue } from "../validate.ts";
+import { makeIssue, valueAt } from "../validate.ts";
 
 export function checkChannels(draft: Draft): ConfigIssue[] {
   return [
@@ -124,9 +124,5 @@ function checkSlackIds(draft: Draft): ConfigIssue[] {
       ),
     ];
   };
-  return slackLists.flatMap((path) => {
-    let value: unknown = draft.config;
-    for (const name of path) value = (value as Readonly<Record<string, unknown>> | undefined)?.[name];
-    return issuesIn(path, value);
-  });
+  return slackLists.flatMap((path) => issuesIn(path, valueAt(path, draft.config)));
 }
