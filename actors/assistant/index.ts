@@ -5,6 +5,7 @@
 import { limits } from "../../runtime/kernel/limits.ts";
 import type { AgentSettings } from "../../runtime/thread/agent-settings.ts";
 import type { Context, ExchangeMessage, IncomingMessage } from "../../runtime/thread/actor-port.ts";
+import { settingsFor } from "../../runtime/kernel/model-context.ts";
 import { defineActor } from "../define-actor.ts";
 import { childrenAtWork } from "./children.ts";
 import { carryOut } from "./commands.ts";
@@ -49,7 +50,8 @@ function wakeOf({ signal }: Pick<IncomingMessage, "signal">): Wake | undefined {
 
 async function turnOf(ctx: Ctx, message: IncomingMessage | ExchangeMessage, text: string): Promise<Turn> {
   const { receivedAtMs } = message;
-  const { settings } = ctx.agent;
+  const model = wakeOf(message)?.model ?? ctx.session.model ?? ctx.agent.model;
+  const settings = settingsFor(ctx.agent.settings, model);
   const kind = kindOfSession(ctx.session.key, settings.mainSessionKey);
   const tools = await ctx.tools.list();
   return {

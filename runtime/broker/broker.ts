@@ -323,6 +323,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
       ...(secret === undefined ? {} : { credential: secret }),
       headers,
       ...(entry.reasoning === undefined ? {} : { reasoning: entry.reasoning }),
+      ...(entry.contextWindow === undefined ? {} : { contextWindow: entry.contextWindow }),
       ...(entry.maxTokens === undefined ? {} : { maxTokens: entry.maxTokens }),
     };
     const key = JSON.stringify(told);

@@ -41,7 +41,14 @@ function readCarry(carry: string | undefined, model: string): z.output<typeof ca
 export function optionsOf(
   request: ModelRequest,
   pictures: Pictures,
-  { provider, model, reasoning, maxTokens }: Pick<SdkModel, "provider" | "model" | "reasoning" | "maxTokens">,
+  {
+    api,
+    provider,
+    model,
+    reasoning,
+    contextWindow,
+    maxTokens,
+  }: Pick<SdkModel, "api" | "provider" | "model" | "reasoning" | "contextWindow" | "maxTokens">,
 ): Options {
   const { system, messages, tools = [], maxOutputTokens, temperature, thinking = "off", schema } = request;
   const wanted = Math.min(maxOutputTokens ?? Number.POSITIVE_INFINITY, maxTokens ?? Number.POSITIVE_INFINITY);
@@ -66,8 +73,25 @@ export function optionsOf(
           })),
         }),
     ...(schema === undefined ? {} : { responseFormat: { type: "json" as const, schema, name: "answer" } }),
-    // What is said here is kept here, and nowhere else.
-    providerOptions: { openai: { store: false } },
+    providerOptions: {
+      // What is said here is kept here, and nowhere else.
+      openai: { store: false },
+      ...(api === "ollama" ? { ollama: { options: ollamaOptions(contextWindow, wanted, temperature, thinks) } } : {}),
+    },
+  };
+}
+
+/** Ollama takes bounds here alone, and the package puts what it is told elsewhere. Without `num_ctx` it cuts the beginning of a prompt off at some 4,096 tokens. */
+function ollamaOptions(
+  contextWindow: number | undefined,
+  wanted: number,
+  temperature: number | undefined,
+  thinks: boolean,
+): Record<string, number> {
+  return {
+    ...(contextWindow === undefined ? {} : { num_ctx: contextWindow }),
+    ...(Number.isFinite(wanted) ? { num_predict: wanted } : {}),
+    ...(temperature === undefined || thinks ? {} : { temperature }),
   };
 }
 

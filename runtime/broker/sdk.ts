@@ -22,6 +22,8 @@ export interface SdkModel {
   readonly nowMs: () => number;
   /** Whether the model can think. Undefined: nobody said. */
   readonly reasoning?: boolean;
+  /** Of a whole conversation. */
+  readonly contextWindow?: number;
   /** Of one answer. */
   readonly maxTokens?: number;
 }

@@ -17,7 +17,9 @@ export function resolveSettings({ id, entry }: NamedAgent, config: Config): Agen
   const skills = entry.skills ?? defaults.skills;
   const thinking = entry.thinkingDefault ?? defaults.thinkingDefault;
   const verbose = entry.verboseDefault ?? defaults.verboseDefault;
-  const contextTokens = entry.contextTokens ?? defaults.contextTokens ?? limits.contextTokensDefault;
+  const allowed = entry.contextTokens ?? defaults.contextTokens;
+  const contextTokens = allowed ?? limits.contextTokensDefault;
+  const windows = windowsOf(config, allowed).filter(([, tokens]) => tokens !== contextTokens);
   const { enabled = true, reserveTokens, keepRecentTokens, memoryFlush } = defaults.compaction ?? {};
   const { mode = "off", ttl } = defaults.contextPruning ?? {};
   return {
@@ -33,6 +35,7 @@ export function resolveSettings({ id, entry }: NamedAgent, config: Config): Agen
     },
     ...(skills === undefined ? {} : { skills }),
     contextTokens,
+    ...(windows.length === 0 ? {} : { windows: Object.fromEntries(windows) }),
     ...(thinking === undefined ? {} : { thinking: thinkingOf[thinking] }),
     ...(verbose === undefined ? {} : { verbose }),
     compaction: {
@@ -45,6 +48,15 @@ export function resolveSettings({ id, entry }: NamedAgent, config: Config): Agen
     ...(describedBy === undefined ? {} : { pictures: { describedBy, blind: blindModels(config) } }),
     ...(mode === "off" ? {} : { pruneAfterMs: parseSpan(ttl) ?? limits.promptCacheMs }),
   };
+}
+
+/** What the configuration says that models take, and of that no more than the agent may have. */
+function windowsOf({ models }: Config, allowed = Number.POSITIVE_INFINITY): readonly (readonly [string, number])[] {
+  return Object.entries(models.providers).flatMap(([provider, { models: written }]) =>
+    written.flatMap(({ id, contextWindow }) =>
+      contextWindow === undefined ? [] : [[`${provider}/${id}`, Math.min(contextWindow, allowed)] as const],
+    ),
+  );
 }
 
 /** Whatever its case; undefined: there is no such level. */

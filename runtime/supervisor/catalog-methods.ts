@@ -3,7 +3,8 @@
  * names, timers as jobs. Read only. What it has nothing of has no method (docs/reference/protocol.md).
  */
 import { createHash } from "node:crypto";
-import type { ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
+import { own } from "../broker/own.ts";
+import type { ResolvedConfig } from "../config/resolved.ts";
 import type { AgentStatus } from "../edge/port.ts";
 import { limits } from "../kernel/limits.ts";
 import type { TimerRow } from "../store/port.ts";
@@ -119,7 +120,7 @@ export function makeCatalogMethods(deps: CatalogDeps): Handlers<CatalogMethods> 
         },
       ],
     }),
-    "models.list": () => ({ models: modelsOf(config.agents) }),
+    "models.list": () => ({ models: modelsOf(config) }),
     "cron.list": async ({ agentId, limit, offset = 0 }) => {
       const limitApplied = Math.min(limit ?? limits.timersListDefault, limits.timersListMax);
       const scope = agentId === undefined ? {} : { agentId: targets.agent(agentId) };
@@ -151,13 +152,26 @@ export function makeCatalogMethods(deps: CatalogDeps): Handlers<CatalogMethods> 
   };
 }
 
-/** Each once, in the order of the agents. `provider/model`, as the configuration has it. */
-function modelsOf(agents: readonly ResolvedAgent[]) {
-  const named = new Set(agents.flatMap(({ model }) => (model === undefined ? [] : [model])));
-  return [...named].map((reference) => {
+/** What sessions may choose, each once: those of the agents in their order with what answers instead, then `agents.defaults.models`. */
+function modelsOf({ agents, models: { catalogue, providers } }: Pick<ResolvedConfig, "agents" | "models">) {
+  const ofAgents = agents.flatMap(({ model, modelFallbacks = [], subagents }) =>
+    model === undefined
+      ? []
+      : [model, ...modelFallbacks, ...(subagents.model === undefined ? [] : [subagents.model.primary])],
+  );
+  return [...new Set([...ofAgents, ...catalogue])].map((reference) => {
     const cut = reference.indexOf("/");
     const id = reference.slice(cut + 1);
-    return { id, name: id, provider: cut === -1 ? "unknown" : reference.slice(0, cut) };
+    const provider = cut === -1 ? "unknown" : reference.slice(0, cut);
+    const { contextWindow, reasoning, input } = own(own(providers, provider)?.models, id) ?? {};
+    return {
+      id,
+      name: id,
+      provider,
+      ...(contextWindow === undefined ? {} : { contextWindow }),
+      ...(reasoning === undefined ? {} : { reasoning }),
+      ...(input === undefined ? {} : { input }),
+    };
   });
 }
 

@@ -20,8 +20,10 @@ export interface AgentSettings {
   readonly skills?: readonly string[];
   /** Skills that agents share, as they were when the cell started; absent in tests alone. */
   readonly beside?: BesideSkills;
-  /** Tokens that the model takes at most: prompt, conversation and answer. */
+  /** Tokens that a model takes at most: prompt, conversation and answer. */
   readonly contextTokens: number;
+  /** Of models that take another number, by `provider/model`; absent: of none. */
+  readonly windows?: Readonly<Record<string, number>>;
   readonly thinking?: ModelThinking;
   /** What of its work an answer tells, where nobody chose for the session. */
   readonly verbose?: VerboseLevel;

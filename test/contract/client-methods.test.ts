@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import type { RpcResult } from "../../runtime/edge/port.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
 import { actor } from "../support/actors.ts";
+import { provider } from "../support/broker.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
 
 const client = { connId: "c", clientId: "test", mode: "test", scopes: ["operator.admin"] };
@@ -143,6 +144,24 @@ describe("what the gateway has", () => {
     expect(await call(gateway, "cron.status")).toEqual({ enabled: true, jobs: 0, nextWakeAtMs: null });
     await expect(call(gateway, "agent.identity.get", { agentId: "nobody" })).rejects.toMatchObject({
       code: "CLOISTER_AGENT_UNKNOWN",
+    });
+  });
+
+  test("models are those that sessions may choose, each once, with what the configuration says of them", async () => {
+    const raul = { id: "raul", model: "lab/a", modelFallbacks: ["lab/c"] };
+    const lab = {
+      ...provider("lab"),
+      models: { a: { id: "a", contextWindow: 32_000, reasoning: false }, d: { id: "d" } },
+    };
+    const gateway = await openGateway([{ id: "main", model: "lab/a" }, raul], {
+      models: { providers: { lab }, catalogue: ["other/b/x", "lab/c"], authOrder: {}, variables: {} },
+    });
+    expect(await call(gateway, "models.list")).toEqual({
+      models: [
+        { id: "a", name: "a", provider: "lab", contextWindow: 32_000, reasoning: false },
+        { id: "c", name: "c", provider: "lab" },
+        { id: "b/x", name: "b/x", provider: "other" },
+      ],
     });
   });
 

@@ -423,3 +423,17 @@ test("a fallback is offered no tool that the policy keeps from it, and an answer
   );
   expect(codeOf(await ask(request))).toBe("CLOISTER_MODEL_OUTPUT_INVALID");
 });
+
+test("ollama takes the bounds of a call where it reads them: among its options, with the context of the model", async () => {
+  const server = await openModelServer("ollama", [say({ pieces: ["a"] }), say({ pieces: ["b"] })]);
+  const told = provider("ollama", {
+    api: "ollama",
+    baseUrl: server.baseUrl,
+    models: { m: { id: "m", contextWindow: 32_768, maxTokens: 500 }, plain: { id: "plain" } },
+  });
+  const { answer } = openBroker([told], { catalogue: ["ollama/plain"] });
+  await answer({ model: "ollama/m", maxOutputTokens: 77, temperature: 0.5 });
+  expect(server.received[0]?.body["options"]).toEqual({ num_ctx: 32_768, num_predict: 77, temperature: 0.5 });
+  await answer({ model: "ollama/plain" });
+  expect(server.received[1]?.body["options"]).toEqual({});
+});

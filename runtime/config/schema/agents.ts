@@ -149,7 +149,7 @@ const agentKeys = {
   reasoningDefault: later("model", "Whether reasoning is shown.", z.string().optional()),
   params: later("model", "Parameters of the model.", anyMap().optional()),
   contextTokens: key(
-    `Tokens that the model takes at most, the answer among them. Default: ${limits.contextTokensDefault}.`,
+    `Tokens that a model takes at most, the answer among them; of one with a smaller \`contextWindow\` that. Default: its \`contextWindow\`, else ${limits.contextTokensDefault}.`,
     z.int().min(1_000).max(limits.usageTokensMax).optional(),
   ),
   embeddedPi: later("model", "Settings of the model loop.", anyMap().optional()),

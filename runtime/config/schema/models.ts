@@ -58,7 +58,10 @@ const entry = () =>
       "What it reads: `text`, `image`. Without it the model is shown pictures, and asked again without them when it refuses.",
       texts().exactOptional(),
     ),
-    contextWindow: key("Tokens of a whole conversation.", tokens().exactOptional()),
+    contextWindow: key(
+      "Tokens of a whole conversation, prompt and answer among them: what comes near is summed up. Ollama is asked for so many.",
+      tokens().exactOptional(),
+    ),
     maxTokens: key("Tokens of one answer.", tokens().exactOptional()),
     cost: key("USD for a million tokens. Without it calls have no cost.", cost().exactOptional()),
     script: key("Of api `scripted`: its answers; the first that fits.", z.array(script()).exactOptional()),

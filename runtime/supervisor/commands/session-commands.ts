@@ -5,6 +5,7 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { Stopped } from "../../kernel/stops.ts";
 import type { Store } from "../../store/port.ts";
+import { contextTokensOf } from "../../kernel/model-context.ts";
 import type { Queues } from "../queues.ts";
 import type { Runs } from "../runs.ts";
 import { effectiveChoices } from "../session-choices.ts";
@@ -87,7 +88,10 @@ export function makeSessionCommands(
           `Waiting: ${waiting}`,
           `Queue: ${describeQueue(deps.queues.stateOf(sessionKey, channel))}`,
           `Messages: ${row?.messages ?? 0}`,
-          contextLine(row?.contextUsed, model === undefined ? undefined : agent?.settings.contextTokens),
+          contextLine(
+            row?.contextUsed,
+            model === undefined ? undefined : agent && contextTokensOf(agent.settings, model),
+          ),
           compactionsLine(row?.compactions ?? 0),
         ];
         return { reply: lines.join("\n") };

@@ -7,6 +7,7 @@ import { nanosPerDollar } from "../../kernel/usage.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import type { ThinkingLevel, VerboseLevel } from "../../kernel/session-choices.ts";
 import type { SessionKind } from "../../store/port.ts";
+import { contextTokensOf } from "../../kernel/model-context.ts";
 import { sendingOf } from "../send-policy.ts";
 import { effectiveChoices } from "../session-choices.ts";
 import type { FoundSession, SessionFinder, SessionToolsDeps } from "./find-session.ts";
@@ -128,7 +129,7 @@ export function viewSession(
     ...(model === undefined ? {} : { model }),
     ...(agent === undefined || model === undefined
       ? {}
-      : { contextTokens: agent.settings.contextTokens, thinkingLevel: thinking, verboseLevel: verbose }),
+      : { contextTokens: contextTokensOf(agent.settings, model), thinkingLevel: thinking, verboseLevel: verbose }),
     access: find.accessOf(requester, target),
     sendPolicy: sendingOf(config, key, row).action,
     archived: row?.archivedAtMs !== undefined,

@@ -147,6 +147,23 @@ describe("a conversation that comes near its bound", () => {
     expect(JSON.stringify(session.state.messages)).not.toContain("about to be shortened");
   });
 
+  it.each([
+    ["that answers by the configuration", undefined, "test/model"],
+    ["that was chosen for the session", "test/chosen", "test/chosen"],
+  ])("is judged by what the model takes %s", async (_which, chosen, smallModel) => {
+    const compactionsOf = async (windows: Record<string, number>): Promise<number> => {
+      const session = openAssistant({
+        settings: { windows },
+        session: chosen === undefined ? {} : { model: chosen },
+        model: (request) => (isSummary(request) ? { text: "S" } : { text: long }),
+      });
+      for (let turn = 0; turn < 12; turn++) await session.say(`question ${turn}`);
+      return session.state.compactions;
+    };
+    expect(await compactionsOf({ [smallModel]: 8_000 })).toBeGreaterThan(0);
+    expect(await compactionsOf({ "test/another": 8_000 })).toBe(0);
+  });
+
   it("keeps its messages when the model cannot sum up, and goes on", async () => {
     const session = openAssistant({
       settings: { ...small, contextTokens: 8_000 },

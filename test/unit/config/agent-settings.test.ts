@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { limits } from "../../../runtime/kernel/limits.ts";
+import { contextTokensOf, settingsFor } from "../../../runtime/kernel/model-context.ts";
 import { agentSettings } from "../../support/agent-settings.ts";
 import { loadText } from "./load-text.ts";
 
@@ -41,6 +42,29 @@ describe("what the module assistant goes by", () => {
       reserveTokens: 2_000,
       keepRecentTokens: 2_000,
     });
+  });
+
+  it("takes what the configuration says of a model, and no more than the agent may have", async () => {
+    const models = [{ id: "small", contextWindow: 8_000 }, { id: "large", contextWindow: 1_000_000 }, { id: "unsaid" }];
+    const windowsOf = async (defaults: object) => {
+      const { resolved } = await loadText({
+        models: { providers: { lab: { baseUrl: "http://127.0.0.1:1/v1", api: "openai-completions", models } } },
+        agents: { defaults, list: [{ id: "raul" }] },
+      });
+      const settings = resolved.agents[0]?.settings ?? agentSettings("raul");
+      return ["lab/small", "lab/large", "lab/unsaid"].map((name) => contextTokensOf(settings, name));
+    };
+    expect(await windowsOf({})).toEqual([8_000, 1_000_000, limits.contextTokensDefault]);
+    expect(await windowsOf({ contextTokens: 50_000 })).toEqual([8_000, 50_000, 50_000]);
+  });
+
+  it("leaves something of a model with a small context", () => {
+    const settings = agentSettings("raul", { windows: { "lab/small": 8_000 } });
+    expect(settingsFor(settings, "lab/small")).toMatchObject({
+      contextTokens: 8_000,
+      compaction: { reserveTokens: 2_000, keepRecentTokens: 2_000 },
+    });
+    expect(settingsFor(settings, "lab/other")).toBe(settings);
   });
 
   it("has the bounds of the prompt's files, of compaction and of pruning", async () => {
