@@ -15,6 +15,7 @@ import { exchangeText, noticesText, turnText } from "./input.ts";
 import { runLoop } from "./loop.ts";
 import { picturesOfMessage } from "./pictures.ts";
 import { modeOf, systemPrompt } from "./prompt.ts";
+import { sandboxOf, seesWorkspace } from "./sandbox.ts";
 import { kindOfSession, type SessionKind } from "./session-kind.ts";
 import { spokenText } from "./silence.ts";
 import { makeSkillsOf } from "./skills.ts";
@@ -98,10 +99,13 @@ async function promptOf(
       bootstrap.injection === "always" ||
       (bootstrap.injection === "continuation-skip" && isFirst));
   const notes = isFirst && kind === "main" ? dailyNotes(nowMs, timezone) : [];
+  const sandbox = sandboxOf(settings, kind);
   const children = await childrenAtWork(ctx, tools);
   const [files, skills] = await Promise.all([
     injects ? bootstrapOf(ctx.workspace, kind, bootstrap, nowMs, { notes, wake }) : [],
-    kind === "subagent" ? [] : skillsOf(ctx.workspace, settings, nowMs),
+    kind === "subagent"
+      ? []
+      : skillsOf(ctx.workspace, settings, nowMs, seesWorkspace(sandbox) ? undefined : ctx.workspace.root),
   ]);
   return systemPrompt({
     mode: modeOf(kind),
@@ -116,9 +120,11 @@ async function promptOf(
     skills,
     skillsCharsMax: limits.skillsPromptCharsMax,
     workspace: ctx.workspace.root,
+    sandbox,
     files,
     timezone,
     date: localDate(nowMs, timezone),
+    machine: settings.machine,
     model: wake?.model ?? ctx.session.model ?? ctx.agent.model ?? "of the gateway's choice",
     thinking: ctx.session.thinking ?? settings.thinking ?? "off",
     children,

@@ -3,7 +3,13 @@
  * workspace go before the ones that agents share (`runtime/supervisor/skills.ts`). What a skill needs is not given by it: a tool that the agent does not have
  * stays missing. Source: behaviour §6.3.
  */
-import { type FindSkills, type FoundSkill, makeSkillFinder, type SkillFolder } from "../../runtime/kernel/skills.ts";
+import {
+  type FindSkills,
+  type FoundSkill,
+  makeSkillFinder,
+  ownSkillFolders,
+  type SkillFolder,
+} from "../../runtime/kernel/skills.ts";
 import type { AgentSettings } from "../../runtime/thread/agent-settings.ts";
 
 export interface Skill extends Pick<FoundSkill, "name" | "description" | "location"> {
@@ -11,21 +17,22 @@ export interface Skill extends Pick<FoundSkill, "name" | "description" | "locati
   readonly needs?: string;
 }
 
-const roots = ["skills", ".agents/skills"] as const;
-
 export type SkillsOf = (
   workspace: SkillFolder,
   settings: Pick<AgentSettings, "skills" | "beside">,
   nowMs: number,
+  /** Where the workspace is, for tools that do not work there: its skills are named by their whole path. */
+  root?: string,
 ) => Promise<readonly Skill[]>;
 
 /** Of one workspace: what has not changed since the turn before is not read again. */
 export function makeSkillsOf(find: FindSkills = makeSkillFinder()): SkillsOf {
-  return async (workspace, { skills: allowed, beside }, nowMs) => {
+  return async (workspace, { skills: allowed, beside }, nowMs, root) => {
     if (allowed?.length === 0) return [];
-    const own = await find(workspace, roots, nowMs);
+    const own = await find(workspace, ownSkillFolders, nowMs);
     const found = new Map<string, Skill>(beside?.found.map((skill) => [skill.name, skill]));
-    for (const { gates, ...skill } of own) {
+    for (const { gates, ...there } of own) {
+      const skill = root === undefined ? there : { ...there, location: `${root}/${there.location}` };
       if (beside?.off.includes(skill.name) === true) continue;
       if (beside !== undefined && gates.os.length > 0 && !gates.os.includes(beside.platform)) continue;
       const needs = needsOf(gates);

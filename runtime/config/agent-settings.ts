@@ -4,12 +4,15 @@ import { mainSessionKey } from "../routing/index.ts";
 import type { AgentSettings } from "../thread/agent-settings.ts";
 import type { ModelThinking } from "../thread/model-port.ts";
 import type { NamedAgent } from "./agents.ts";
+import { localMachine } from "./machine.ts";
 import { blindModels, imageModelOf } from "./models.ts";
 import type { Config } from "./schema.ts";
 import type { ThinkingName } from "./schema/agents.ts";
+import { toldSandbox } from "./sandbox.ts";
 import { localTimezone } from "./timezone.ts";
 
-export function resolveSettings({ id, entry }: NamedAgent, config: Config): AgentSettings {
+export function resolveSettings(agent: NamedAgent, config: Config): AgentSettings {
+  const { id, entry } = agent;
   const { agents, session } = config;
   const { defaults } = agents;
   const describedBy = imageModelOf(defaults)?.primary;
@@ -21,6 +24,7 @@ export function resolveSettings({ id, entry }: NamedAgent, config: Config): Agen
   const contextTokens = allowed ?? limits.contextTokensDefault;
   const windows = windowsOf(config, allowed).filter(([, tokens]) => tokens !== contextTokens);
   const { enabled = true, reserveTokens, keepRecentTokens, memoryFlush } = defaults.compaction ?? {};
+  const sandbox = toldSandbox(agent, config);
   const { mode = "off", ttl } = defaults.contextPruning ?? {};
   return {
     name: entry.name ?? entry.identity?.name ?? id,
@@ -28,6 +32,7 @@ export function resolveSettings({ id, entry }: NamedAgent, config: Config): Agen
     ...(theme === undefined ? {} : { theme }),
     mainSessionKey: mainSessionKey(id, session),
     timezone: defaults.userTimezone ?? localTimezone(),
+    machine: localMachine(),
     bootstrap: {
       fileCharsMax: defaults.bootstrapMaxChars,
       totalCharsMax: defaults.bootstrapTotalMaxChars,
@@ -46,6 +51,7 @@ export function resolveSettings({ id, entry }: NamedAgent, config: Config): Agen
       flushesMemory: memoryFlush?.enabled ?? true,
     },
     ...(describedBy === undefined ? {} : { pictures: { describedBy, blind: blindModels(config) } }),
+    ...(sandbox === undefined ? {} : { sandbox }),
     ...(mode === "off" ? {} : { pruneAfterMs: parseSpan(ttl) ?? limits.promptCacheMs }),
   };
 }

@@ -47,6 +47,9 @@ export type FindSkills = (
 
 export const skillFile = "SKILL.md";
 
+/** Of a workspace: those of the first go before those of the second. */
+export const ownSkillFolders = ["skills", ".agents/skills"] as const;
+
 /** Folders and files whose stamp is that of the time before are not read again. */
 export function makeSkillFinder(): FindSkills {
   let folders = new Map<string, Kept<readonly { readonly name: string; readonly type: string }[]>>();

@@ -10,6 +10,8 @@ export interface AgentSettings {
   readonly mainSessionKey: string;
   /** A zone that `Intl` knows. */
   readonly timezone: string;
+  /** Name and system of the machine that the gateway runs on. */
+  readonly machine: string;
   /** Files of the workspace in the prompt: characters of one and of all, and in which turns (behaviour §6.1). */
   readonly bootstrap: {
     readonly fileCharsMax: number;
@@ -42,8 +44,19 @@ export interface AgentSettings {
     /** Models that read none. */
     readonly blind: readonly string[];
   };
+  /** Of what its sandboxed sessions see; absent: none is sandboxed. */
+  readonly sandbox?: SandboxSettings;
   /** Old results of tools are shown shortened once the provider's cache is this old; absent: never. */
   readonly pruneAfterMs?: number;
+}
+
+export interface SandboxSettings {
+  /** Which sessions: all, or all but the main one. */
+  readonly covers: "all" | "non-main";
+  /** What they see of the workspace: nothing, what may be read, or all. */
+  readonly access: "none" | "ro" | "rw";
+  readonly backend: string;
+  readonly hasNetwork: boolean;
 }
 
 /** What a cell is told of skills outside of its workspace. */

@@ -7,7 +7,7 @@ import { makeProbe, type Probe } from "./exec/probe.ts";
 import { makeFileTools } from "./files.ts";
 import { fromInside } from "./inside.ts";
 import { hostParams, type HostTool, processParams, webFetchParams } from "./params.ts";
-import type { CommandEnd, HostCall, ToolsForKernel, ToolsInit } from "./port.ts";
+import type { Beside, CommandEnd, HostCall, ToolsForKernel, ToolsInit } from "./port.ts";
 import { refused } from "./results.ts";
 import { makeWebFetch } from "./web/fetch-page.ts";
 import { postAnswer } from "./web/post-answer.ts";
@@ -70,9 +70,14 @@ export function makeParts(
 }
 
 /** The folder beside the root that an absolute path is in. */
-function besideOf(beside: readonly string[], params: object): string | undefined {
+function besideOf(beside: readonly Beside[], params: object): string | undefined {
   const given = "path" in params && typeof params.path === "string" ? params.path : "";
   if (!path.isAbsolute(given)) return undefined;
   const place = path.normalize(given);
-  return beside.find((folder) => place === folder || place.startsWith(folder + path.sep));
+  return beside.find(({ root, folders = ["."] }) =>
+    folders.some((name) => {
+      const folder = path.join(root, name);
+      return place === folder || place.startsWith(folder + path.sep);
+    }),
+  )?.root;
 }

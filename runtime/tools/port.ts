@@ -17,9 +17,15 @@ export interface HostCall {
   /** What the folder is called where commands see it: a path below it is one below the root. */
   readonly inside?: string;
   /** Folders beside it that may be read, by paths that are absolute. */
-  readonly beside?: readonly string[];
+  readonly beside?: readonly Beside[];
   /** A model may be shown pictures of the root: it is the agent's workspace. */
   readonly showsPictures?: boolean;
+}
+
+export interface Beside {
+  readonly root: string;
+  /** Of it, relative to it; absent: all. */
+  readonly folders?: readonly string[];
 }
 
 export type BoxBackend = "bubblewrap" | "docker";

@@ -1,4 +1,5 @@
 /** What the module `assistant` goes by, as a configuration without any of its keys has it. */
+import { localMachine } from "../../runtime/config/machine.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
 import type { AgentSettings } from "../../runtime/thread/agent-settings.ts";
 
@@ -7,6 +8,7 @@ export function agentSettings(agentId: string, changes: Partial<AgentSettings> =
     name: agentId,
     mainSessionKey: `agent:${agentId}:main`,
     timezone: "UTC",
+    machine: localMachine(),
     bootstrap: {
       fileCharsMax: limits.bootstrapFileCharsMax,
       totalCharsMax: limits.bootstrapTotalCharsMax,

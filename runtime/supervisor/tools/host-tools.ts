@@ -3,16 +3,18 @@
  * after it was lost. Parameters travel in the body of the call, and the main thread reads those of commands alone. Source: behaviour §7.1.
  */
 import { randomBytes } from "node:crypto";
+import { realpath } from "node:fs/promises";
 import type { OutboundMessage, SendResult } from "../../../channels/port.ts";
 import type { hostTools } from "../../../auth/tool-names.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
 import { failure, toRefusal } from "../../kernel/errors.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { limits } from "../../kernel/limits.ts";
+import { ownSkillFolders } from "../../kernel/skills.ts";
 import type { ExitReason } from "../../kernel/state.ts";
 import { endCommands } from "../../launcher/orphans.ts";
 import { hostParams, type HostTool, webFetchParams } from "../../tools/params.ts";
-import type { BackendState, BoxBackend, KernelForTools, ToolsForKernel, ToolsInit } from "../../tools/port.ts";
+import type { BackendState, Beside, BoxBackend, KernelForTools, ToolsForKernel, ToolsInit } from "../../tools/port.ts";
 import type { TimerRow } from "../../store/port.ts";
 import { entryUrl } from "../../thread/entries.ts";
 import { startTrustedThread } from "../../thread/trusted-thread.ts";
@@ -125,12 +127,12 @@ export function makeHostTools({
     repeat: repeats[name],
     parameters: hostParams[name],
     run: (call) =>
-      thread.call(call, (agent, remote) => {
+      thread.call(call, async (agent, remote) => {
         const root = rootOf(agent, call.header.sessionKey, config.session);
         const inside = insideOf(agent, call.header.sessionKey, config.session);
         const places = {
           ...(inside === undefined ? {} : { inside }),
-          ...besideOf(name, agent),
+          ...(await besideOf(name, agent, root)),
           // The broker finds pictures in the workspace alone.
           ...(root === agent.workspace ? { showsPictures: true } : {}),
         };
@@ -138,9 +140,16 @@ export function makeHostTools({
       }),
   });
 
-  /** Skills that agents share are read, and nothing else is done to them. */
-  const besideOf = (name: HostTool, agent: ResolvedAgent) => {
-    const beside = repeats[name] === "reads" ? skills.foldersOf(agent.settings.skills) : [];
+  /** Skills are read, and nothing else is done to them: those that agents share, and its own where the session does not see the workspace. */
+  const besideOf = async (
+    name: HostTool,
+    agent: ResolvedAgent,
+    root: string,
+  ): Promise<{ readonly beside?: readonly Beside[] }> => {
+    if (repeats[name] !== "reads") return {};
+    const { skills: allowed } = agent.settings;
+    const own = root === agent.workspace || allowed?.length === 0 ? [] : [await ownSkills(agent.workspace)];
+    const beside = [...own, ...skills.foldersOf(allowed).map((folder) => ({ root: folder }))];
     return beside.length === 0 ? {} : { beside };
   };
 
@@ -278,3 +287,9 @@ async function inTime(tool: HostTool, run: Promise<object>): Promise<object> {
     clearTimeout(timer);
   }
 }
+
+/** By the path that the cell knows. */
+const ownSkills = async (workspace: string): Promise<Beside> => ({
+  root: await realpath(workspace).catch(() => workspace),
+  folders: ownSkillFolders,
+});

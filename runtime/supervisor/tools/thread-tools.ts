@@ -1,7 +1,7 @@
 /** The tools that threads of their own run: files, commands and pages of the web, memory, and those of MCP servers; with the skills that the first of them read. */
 import { mcpTools } from "../../../auth/tool-names.ts";
 import type { ResolvedConfig } from "../../config/resolved.ts";
-import { makeSkillFinder, type SkillFolder } from "../../kernel/skills.ts";
+import { makeSkillFinder, ownSkillFolders, type SkillFolder } from "../../kernel/skills.ts";
 import type { GatewayParts } from "../gateway-parts.ts";
 import { makeMcp, type Mcp } from "../mcp.ts";
 import type { Handlers } from "../method-handlers.ts";
@@ -70,7 +70,7 @@ export function makeThreadTools(
     const listed = (name: string) =>
       allowed === undefined || allowed.includes(name) ? [] : ["the agent's list of skills does not name it"];
     const { off, platform } = config.skills;
-    const found = await makeSkillFinder()(folderOf(host, agent.workspace), ["skills", ".agents/skills"], nowMs());
+    const found = await makeSkillFinder()(folderOf(host, agent.workspace), ownSkillFolders, nowMs());
     const own = await Promise.all(
       found.map(async (skill) => {
         const { name, description, location, gates } = skill;

@@ -21,6 +21,7 @@ const facts: PromptFacts = {
   ],
   timezone: "Europe/Berlin",
   date: "2026-11-21",
+  machine: "lab (linux x64)",
   model: "anthropic/claude-sonnet-4-6",
   thinking: "low",
   children: [],
@@ -39,6 +40,7 @@ describe("the system prompt", () => {
       },
     ],
     ["none", { mode: "none" }],
+    ["sandboxed", { sandbox: { covers: "all", access: "none", backend: "bubblewrap", hasNetwork: false } }],
     ["bare", { agent: { id: "main", name: "main" }, tools: [], skills: [], files: [], thinking: "off" }],
   ])("%s", async (name, changes) => {
     await expect(`${systemPrompt({ ...facts, ...changes })}\n`).toMatchFileSnapshot(golden(name));

@@ -16,6 +16,18 @@ const faultsOf = async (docker: object, backend = "docker") =>
   (await refusalOf(sandboxed({ backend, docker }))).map(({ path, message }) => `${path}: ${message}`);
 
 describe("the settings of a sandbox", () => {
+  it("are what its agent's model is told of them, and nothing where no session is sandboxed", async () => {
+    const toldOf = async (sandbox: object) => (await loadText(sandboxed(sandbox))).resolved.agents[0]?.settings.sandbox;
+    expect(await toldOf({})).toEqual({ covers: "all", access: "none", backend: "bubblewrap", hasNetwork: false });
+    expect(await toldOf({ mode: "non-main", workspaceAccess: "ro", docker: { network: "bridge" } })).toEqual({
+      covers: "non-main",
+      access: "ro",
+      backend: "docker",
+      hasNetwork: true,
+    });
+    expect(await toldOf({ mode: "off" })).toBeUndefined();
+  });
+
   it("are bubblewrap's without docker's, and docker's with them; an agent's stand for those of all, key by key", async () => {
     expect(await execOf(sandboxed({}))).toMatchObject({ backend: "bubblewrap", box: { network: "none" } });
     const own = sandboxed(

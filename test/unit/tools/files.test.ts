@@ -58,7 +58,7 @@ it("what the system refuses is told without the gateway's paths", async () => {
 });
 
 it("folders beside the workspace are read by absolute paths, and no link leads out of them", async () => {
-  const beside = [path.join(outside, "skill")];
+  const beside = [{ root: path.join(outside, "skill") }];
   mkdirSync(path.join(outside, "skill"));
   writeFileSync(path.join(outside, "skill/SKILL.md"), "how");
   symlinkSync(path.join(outside, "secret.txt"), path.join(outside, "skill/link"));
@@ -74,6 +74,23 @@ it("folders beside the workspace are read by absolute paths, and no link leads o
   put("own.md", "mine");
   const params = JSON.stringify({ path: path.join(root, "own.md") });
   expect(await host.run({ tool: "read", root, beside, params })).toMatchObject({ text: "mine" });
+});
+
+it("of a folder beside the workspace the parts that are named are read, and nothing else of it", async () => {
+  const beside = [{ root: path.join(outside, "home"), folders: ["skills", ".agents/skills"] }];
+  for (const name of ["home/skills/a", "home/.agents/skills/b", "home/notes"])
+    mkdirSync(path.join(outside, name), { recursive: true });
+  for (const name of ["home/skills/a/SKILL.md", "home/.agents/skills/b/SKILL.md", "home/notes/own.md", "home/own.md"])
+    writeFileSync(path.join(outside, name), name);
+  symlinkSync(path.join(outside, "home/notes"), path.join(outside, "home/skills/link"));
+  const read = (name: string) => {
+    const params = JSON.stringify({ path: path.join(outside, name) });
+    return host.run({ tool: "read", root, beside, params });
+  };
+  for (const name of ["home/skills/a/SKILL.md", "home/.agents/skills/b/SKILL.md"])
+    expect(await read(name)).toMatchObject({ text: name });
+  for (const name of ["home/own.md", "home/notes/own.md", "home/skills/../own.md", "home/skills/link/own.md"])
+    expect(await read(name), name).toMatchObject({ status: "forbidden" });
 });
 
 describe("read", () => {
@@ -345,7 +362,7 @@ it("a picture of the workspace is named where a model may be shown it, and refus
   writeFileSync(path.join(root, "a.png"), png);
   mkdirSync(path.join(outside, "skill"));
   writeFileSync(path.join(outside, "skill", "b.png"), png);
-  const beside = [path.join(outside, "skill")];
+  const beside = [{ root: path.join(outside, "skill") }];
   const read = (place: string, showsPictures: boolean): Promise<object> =>
     host.run({
       tool: "read",
@@ -358,6 +375,6 @@ it("a picture of the workspace is named where a model may be shown it, and refus
   const shown = { status: "ok", type: "image/png", bytes: png.length, pictures: ["a.png"] };
   expect(await read("a.png", true)).toEqual({ ...shown, path: "a.png" });
   expect(await read("/workspace/a.png", true)).toMatchObject(shown);
-  for (const refusal of [await read("a.png", false), await read(path.join(beside[0] ?? "", "b.png"), true)])
+  for (const refusal of [await read("a.png", false), await read(path.join(outside, "skill/b.png"), true)])
     expect(refusal).toMatchObject({ code: "invalid", error: expect.stringContaining("is a picture") as string });
 });

@@ -5,6 +5,7 @@ import type { HostCall, ToolsForKernel } from "../../../../runtime/tools/port.ts
 import { isRepeatable, type ToolCall } from "../../../../runtime/supervisor/tools/table.ts";
 import { type HostToolsDeps, makeHostTools } from "../../../../runtime/supervisor/tools/host-tools.ts";
 import { rootOf } from "../../../../runtime/supervisor/tools/places.ts";
+import { agentSettings } from "../../../support/agent-settings.ts";
 import { makeConfig } from "../../../support/gateway.ts";
 
 /** Folders of skills that agents share. */
@@ -39,8 +40,9 @@ function open(
   run: (call: HostCall) => Promise<object>,
   more: Partial<ToolsForKernel> = {},
   news: Partial<HostToolsDeps["news"]> = {},
+  own: object = {},
 ) {
-  const config = makeConfig(agentIds.map((id) => ({ id, workspace: `/ws/${id}` })));
+  const config = makeConfig(agentIds.map((id) => ({ id, workspace: `/ws/${id}`, ...own })));
   const lost: ((reason: string) => void)[] = [];
   let stops = 0;
   const host = makeHostTools({
@@ -168,12 +170,37 @@ describe("the tools' thread", () => {
       const header = { agentId: "main", sessionKey: "agent:main:main" };
       await host.tools.write.run({ header, body: "{}" } as ToolCall);
       expect(calls.map(({ tool, beside }) => [tool, beside])).toEqual([
-        ["read", ["/shared/a"]],
+        ["read", [{ root: "/shared/a" }]],
         ["write", undefined],
       ]);
     } finally {
       shared = [];
     }
+  });
+
+  it("reads the agent's own skills for a session that does not see the workspace, and nothing else of that", async () => {
+    const besideOf = async (more: object): Promise<HostCall["beside"]> => {
+      const calls: HostCall[] = [];
+      const { host } = open(
+        async (made) => {
+          calls.push(made);
+          return { status: "ok" };
+        },
+        {},
+        {},
+        more,
+      );
+      const header = { agentId: "main", sessionKey: "agent:main:irc:direct:ana" };
+      await host.tools.read.run({ header, body: "{}" } as ToolCall);
+      return calls[0]?.beside;
+    };
+    const sandbox = { scope: "agent", access: "none", folder: "/boxes" };
+    const own = [{ root: "/ws/main", folders: ["skills", ".agents/skills"] }];
+    expect(await besideOf({ sandboxMode: "non-main", sandbox })).toEqual(own);
+    expect(await besideOf({ sandboxMode: "non-main", sandbox: { ...sandbox, access: "ro" } })).toBeUndefined();
+    expect(await besideOf({ sandboxMode: "off", sandbox })).toBeUndefined();
+    const settings = agentSettings("main", { skills: [] });
+    expect(await besideOf({ sandboxMode: "non-main", sandbox, settings })).toBeUndefined();
   });
 
   it("is not called twice for what must not be done twice", () => {
