@@ -37,6 +37,8 @@ interface Problem {
 }
 
 export interface Credentials {
+  /** Whose file has profiles for the provider: the agent's own, or the default agent's; absent: neither has. */
+  readonly from?: string;
   /** In the order in which they are tried. */
   readonly usable: readonly Credential[];
   /** For people: what was looked at and is not used. */
@@ -111,8 +113,8 @@ export function makeProfiles(
       const problems: Problem[] = [];
       const usable: Credential[] = [];
       const local = await profilesOf(load, own(agents, agentId)?.agentDir, provider.id);
-      const found =
-        local.ids.length > 0 ? local : await profilesOf(load, own(agents, defaultAgentId)?.agentDir, provider.id);
+      const isLocal = local.ids.length > 0;
+      const found = isLocal ? local : await profilesOf(load, own(agents, defaultAgentId)?.agentDir, provider.id);
       const listed = found.order ?? own(authOrder, provider.id) ?? found.ids;
       const isThere = chosen !== undefined && found.ids.includes(chosen);
       const order = isThere ? [chosen, ...listed] : listed;
@@ -141,7 +143,7 @@ export function makeProfiles(
       const configured = await ofConfig(provider, secrets);
       if (configured !== undefined && "secret" in configured) usable.push(configured);
       else if (configured !== undefined) problems.push(configured);
-      return { usable, problems };
+      return { usable, problems, ...(found.ids.length === 0 ? {} : { from: isLocal ? agentId : defaultAgentId }) };
     },
   };
 }

@@ -3,11 +3,17 @@ import type { AuthListOptions, LoginOptions, LogoutOptions } from "./commands/mo
 import type { Shell } from "./shell.ts";
 
 export function addModels({ program, context, exit }: Shell): void {
-  const auth = program
-    .command("models")
-    .description("models that agents ask")
-    .command("auth")
-    .description("credentials of providers, in auth-profiles.json of the agents");
+  const models = program.command("models").description("models that agents ask");
+  models
+    .command("status", { isDefault: true })
+    .description("which model each agent asks, and with whose credential (the default); exit code 1 when one has none")
+    .option("--agent <id>", "of one agent alone")
+    .option("--json", "print JSON")
+    .action(async (options: AuthListOptions) => {
+      const { runModelsStatus } = await import("./commands/models-status.ts");
+      exit(await runModelsStatus(context(), options));
+    });
+  const auth = models.command("auth").description("credentials of providers, in auth-profiles.json of the agents");
   auth
     .command("list", { isDefault: true })
     .description("list them by agent with what they count for, never a value (the default)")

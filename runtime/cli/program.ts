@@ -8,7 +8,7 @@ import { Command, CommanderError, Option } from "commander";
 import { fates } from "../kernel/envelope.ts";
 import { limits } from "../kernel/limits.ts";
 import type { ChatOptions } from "./commands/chat.ts";
-import type { AgentsOptions, OrderOptions } from "./commands/agents.ts";
+import type { AgentsOptions, BindingsOptions, OrderOptions } from "./commands/agents.ts";
 import type { BackupOptions } from "./commands/backup.ts";
 import type { DashboardOptions } from "./commands/dashboard.ts";
 import type { DeadLetterOptions, DeadLettersOptions, PurgeOptions } from "./commands/deadletters.ts";
@@ -214,6 +214,15 @@ function addLists({ program, context, exit }: Shell): void {
     .action(async (options: AgentsOptions) => {
       const { runAgentsDoctor } = await import("./commands/doctor.ts");
       exit(await runAgentsDoctor(context(), options));
+    });
+  agents
+    .command("bindings")
+    .description("the rules that lead to agents, as `agents list --bindings` prints them")
+    .option("--agent <id>", "of this agent")
+    .option("--json", "print JSON")
+    .action(async (options: BindingsOptions) => {
+      const { runAgentsBindings } = await import("./commands/agents.ts");
+      exit(await runAgentsBindings(context(), options));
     });
   agents
     .command("list", { isDefault: true })

@@ -15,12 +15,15 @@ export interface AgentsOptions {
   readonly json?: boolean;
 }
 
+export interface BindingsOptions {
+  readonly agent?: string;
+  readonly json?: boolean;
+}
+
 /** With `--url` the agents are those of that gateway alone: the config here says nothing about it. */
 export async function runAgentsList(context: CliContext, options: AgentsOptions): Promise<ExitCode> {
   const { terminal } = context;
-  const live = await findLive(context);
-  const config = live.status === "live" ? await readRunningConfig(context, live.payload) : await readConfig(context);
-  const entries = makeAgentEntries(config, live.status === "live" ? parseAgents(live.payload) : undefined);
+  const { live, entries } = await findAgents(context);
   if (options.json === true) {
     terminal.out(formatJson({ source: live.status === "live" ? "gateway" : "config", agents: entries }));
     return 0;
@@ -29,6 +32,30 @@ export async function runAgentsList(context: CliContext, options: AgentsOptions)
   if (live.status === "none") {
     terminal.err(`from the config alone, since ${live.reason}; \`${commandPrefix(context)} gateway\` starts one`);
   }
+  return 0;
+}
+
+async function findAgents(context: CliContext) {
+  const live = await findLive(context);
+  const config = live.status === "live" ? await readRunningConfig(context, live.payload) : await readConfig(context);
+  return { live, entries: makeAgentEntries(config, live.status === "live" ? parseAgents(live.payload) : undefined) };
+}
+
+/** The rules alone. */
+export async function runAgentsBindings(context: CliContext, { agent, json }: BindingsOptions): Promise<ExitCode> {
+  const { terminal } = context;
+  const { entries } = await findAgents(context);
+  const found = agent === undefined ? entries : entries.filter(({ id }) => id === agent);
+  if (found.length === 0)
+    throw failure(
+      "CLOISTER_REQUEST_INVALID",
+      `Bindings of the agent ${JSON.stringify(agent)}: there is none of this id; those are ${entries.map(({ id }) => id).join(", ")}.`,
+      `See \`${commandPrefix(context)} agents list\`.`,
+    );
+  if (json === true) {
+    const bindings = found.flatMap(({ id, bindings: rules }) => rules.map((rule) => ({ agentId: id, ...rule })));
+    terminal.out(formatJson({ bindings }));
+  } else for (const line of formatAgents(found, true)) terminal.out(line);
   return 0;
 }
 

@@ -283,7 +283,7 @@ async function revoke(profile: Profile, secrets: SecretReader): Promise<string> 
   }
 }
 
-function findAgent(
+export function findAgent(
   context: CliContext,
   { agents, defaultAgentId }: ResolvedConfig,
   id = defaultAgentId,
@@ -319,7 +319,7 @@ function signInOf(context: CliContext, { models }: ResolvedConfig, provider: str
   );
 }
 
-const secretsOf = ({ stateDir, models: { variables } }: ResolvedConfig, nowMs: () => number): SecretReader =>
+export const secretsOf = ({ stateDir, models: { variables } }: ResolvedConfig, nowMs: () => number): SecretReader =>
   makeSecretReader(() => ({ stateDir, variables }), nowMs);
 
 /** A secret that is somewhere stays there: what is kept says where. */

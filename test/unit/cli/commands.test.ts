@@ -311,6 +311,28 @@ describe("agents list", () => {
   });
 });
 
+describe("agents bindings", () => {
+  it("are the rules alone, of all agents or of one", async () => {
+    const config = {
+      agents: { list: [{ id: "main", default: true }, { id: "raul" }] },
+      bindings: [{ agentId: "raul", match: { channel: "irc", accountId: "*" } }],
+    };
+    await writeFile(path.join(cli.stateDir, "cloister.json"), JSON.stringify(config));
+    expect(await run("agents", "bindings", "--json")).toBe(0);
+    expect(JSON.parse(cli.terminal.outText())).toEqual({
+      bindings: [
+        { agentId: "raul", index: 0, channel: "irc", account: "*", accountScope: "all accounts of the channel" },
+      ],
+    });
+    cli.clear();
+    expect(await run("agents", "bindings", "--agent", "raul")).toBe(0);
+    expect(cli.terminal.outText()).toBe("raul: configured, 1 binding\n  bindings[0]  channel irc, any account\n");
+    await expect(run("agents", "bindings", "--agent", "nobody")).rejects.toMatchObject({
+      message: expect.stringContaining("those are main, raul") as string,
+    });
+  });
+});
+
 describe("timers", () => {
   const timer = { id: "t-1", agentId: "main", sessionKey: "agent:main:main", name: "nightly" };
 

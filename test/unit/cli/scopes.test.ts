@@ -111,6 +111,7 @@ const quiet: Readonly<Record<string, string>> = {
   "secrets list": "reads a file of the state directory, so that it works without a gateway",
   "secrets set": "writes that file",
   "secrets remove": "likewise",
+  "models status": "reads the configuration and files of the agents, so that it works without a gateway",
   "models auth list": "reads files of the agents, so that it works without a gateway",
   "models auth login": "asks the provider, and writes such a file",
   "models auth logout": "likewise",
