@@ -29,7 +29,7 @@ import { own } from "./own.ts";
 import { hasPictures, readPictures, withoutPictures } from "./pictures.ts";
 import { makePlaces } from "./places.ts";
 import { type Credential, type Credentials, makeProfiles } from "./profiles.ts";
-import { codeOfKind, ProviderFailure } from "./provider-failure.ts";
+import { codeOfKind, ProviderFailure, remedyOf } from "./provider-failure.ts";
 import { makeReadRequest } from "./request.ts";
 import { makeScripted } from "./scripted.ts";
 import { makeSdkSpeaker } from "./sdk.ts";
@@ -82,6 +82,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
     const targets = allowedModels(settings, ask.agentId, ask.model).map((model) => findTarget(settings, model));
     /** What must not be in a message. */
     const keys: string[] = [];
+    let asked: FullWay | undefined;
     const pieces = makePieces(ask, (text) => remote.text(ask.id, text), clock);
     try {
       return await tryWays<FullWay, ModelEnd>({
@@ -89,6 +90,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
         clock,
         signal,
         async once(way) {
+          asked = way;
           const { target, credential } = way;
           const { request: offered, withheld } = withholdTools(settings, ask.agentId, target.model, request);
           if (withheld.length > 0)
@@ -109,6 +111,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
           } finally {
             leave();
           }
+          refuseWithheld(speech, withheld);
           pieces.flush();
           const costNanos = costOf(speech.usage, target.entry.cost);
           const told: ModelAnswer = {
@@ -128,7 +131,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
       });
     } catch (error) {
       if (signal.aborted) return { ok: false, refusal: stoppedRefusal };
-      return { ok: false, refusal: refusalOf(error, keys) };
+      return { ok: false, refusal: refusalOf(error, keys, asked) };
     } finally {
       pieces.close();
     }
@@ -182,12 +185,16 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
     if (api === undefined)
       throw failure("CLOISTER_MODEL_UNAVAILABLE", `${target.provider.id} makes no embeddings`, embeddingsRemedy);
     const keys: string[] = [];
+    let asked: FullWay | undefined;
     try {
       return await tryWays<FullWay, EmbedEnd>({
         ways: waysOf([target], agentId),
         clock,
         signal,
-        async once({ credential: { secret }, headers: read }) {
+        async once(way) {
+          asked = way;
+          const { credential, headers: read } = way;
+          const { secret } = credential;
           if (secret !== undefined) keys.push(secret.value);
           const headers = headersOf(target.provider, read, keys);
           const { baseUrl } = target.provider;
@@ -216,7 +223,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
         onGivenUp: noteGivenUp(agentId, keys),
       });
     } catch (error) {
-      return { ok: false, refusal: refusalOf(error, keys) };
+      return { ok: false, refusal: refusalOf(error, keys, asked) };
     }
   }
 
@@ -372,12 +379,26 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
 const embeddingsRemedy =
   "set memorySearch.provider to a provider with embeddings (openai, google, ollama, or one of api openai-completions), and memorySearch.model";
 
-/** @throws what is no failure of a provider. */
-function refusalOf(error: unknown, keys: readonly string[]): Refusal {
+/** An answer that calls what the policy kept from the model. */
+function refuseWithheld({ toolCalls }: Speech, withheld: readonly string[]): void {
+  const called = toolCalls.find(({ name }) => withheld.includes(name));
+  if (called !== undefined)
+    throw new ProviderFailure("output", `it called ${called.name}, which tools.byProvider keeps from it`);
+}
+
+/** `asked`: who failed last. @throws what is no failure of a provider. */
+function refusalOf(error: unknown, keys: readonly string[], asked: FullWay | undefined): Refusal {
   if (!(error instanceof ProviderFailure)) throw error;
   const { kind, message, retryAfterMs } = error;
   const retry = retryAfterMs === undefined ? {} : { retryAfterMs };
-  return { code: codeOfKind[kind], message: hideSecrets(message, keys), ...retry };
+  const told = asked === undefined ? message : `${asked.model}: ${message}`;
+  const remedy = asked === undefined ? undefined : remedyOf(kind, asked.profile, asked.target.provider);
+  return {
+    code: codeOfKind[kind],
+    message: hideSecrets(told, keys),
+    ...(remedy === undefined ? {} : { remedy }),
+    ...retry,
+  };
 }
 
 /** How long a credential rests after a failure of this kind; what is not the credential's fault does not tire it. */
@@ -387,6 +408,7 @@ const restMs: Readonly<Record<ProviderFailure["kind"], number>> = {
   billing: limits.modelBillingRestMs,
   transient: 0,
   output: 0,
+  absent: 0,
   refused: 0,
   context: 0,
 };
@@ -422,7 +444,10 @@ function findTarget({ providers }: ModelSettings, model: string): Target {
 function describe(problems: Credentials["problems"]): string {
   if (problems.length === 0) return "missing_credential";
   return problems
-    .map(({ id, reason, detail }) => `${reason} (${id}${detail === undefined ? "" : `: ${detail}`})`)
+    .map(
+      ({ id, reason, detail = "" }) =>
+        `${reason} (${detail.startsWith(id) ? detail : [id, detail].filter(Boolean).join(": ")})`,
+    )
     .join(", ");
 }
 

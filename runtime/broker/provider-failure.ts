@@ -1,11 +1,21 @@
 /** A failure of one try, in the few kinds that decide what is done next (behaviour §5.5). */
 import type { ErrorCode } from "../kernel/errors.ts";
+import type { ProviderSettings } from "./port.ts";
 
 /**
  * `rate-limit` and `transient` are tried again, `output` as well: a model that wrote nonsense may not the next time. `credential` and
- * `billing` are of the credential: the next one may do. `refused` and `context` are of the request: nothing else would take it.
+ * `billing` are of the credential: the next one may do. `absent`: there is no such model, or no model at that address; another credential may
+ * have it, and the next model is another one. `refused` and `context` are of the request: nothing else would take it.
  */
-export type FailureKind = "rate-limit" | "transient" | "output" | "credential" | "billing" | "refused" | "context";
+export type FailureKind =
+  | "rate-limit"
+  | "transient"
+  | "output"
+  | "credential"
+  | "billing"
+  | "absent"
+  | "refused"
+  | "context";
 
 export const codeOfKind: Readonly<Record<FailureKind, ErrorCode>> = {
   "rate-limit": "CLOISTER_MODEL_RATE_LIMITED",
@@ -13,9 +23,27 @@ export const codeOfKind: Readonly<Record<FailureKind, ErrorCode>> = {
   output: "CLOISTER_MODEL_OUTPUT_INVALID",
   credential: "CLOISTER_MODEL_CREDENTIAL",
   billing: "CLOISTER_MODEL_CREDENTIAL",
+  absent: "CLOISTER_MODEL_UNAVAILABLE",
   refused: "CLOISTER_MODEL_REFUSED",
   context: "CLOISTER_MODEL_CONTEXT_FULL",
 };
+
+/** What an operator can do; undefined: nothing that is known here. `profile` is the credential that was used. */
+export function remedyOf(
+  kind: FailureKind,
+  profile: string,
+  { id, baseUrl }: Pick<ProviderSettings, "id" | "baseUrl">,
+): string | undefined {
+  const address = `models.providers.${id}.baseUrl`;
+  if (kind === "credential") return `look at the key, ${profile}: another one counts as soon as it is there`;
+  if (kind === "billing") return `pay for the account of ${profile}, or name a fallback (model.fallbacks)`;
+  if (kind === "rate-limit") return "ask less at once, or name a fallback (model.fallbacks)";
+  if (kind === "absent")
+    return `correct the model's name${baseUrl === undefined ? "" : `, or the address in ${address}`}`;
+  if (kind === "transient" && baseUrl !== undefined)
+    return `see whether the server runs, and whether ${address} is its address`;
+  return undefined;
+}
 
 export class ProviderFailure extends Error {
   readonly kind: FailureKind;
@@ -46,7 +74,8 @@ function kindOfStatus(status: number, body: string): FailureKind {
   // OpenAI says "too many requests" to an account without money, too.
   if (status === 429) return /insufficient_quota|billing_hard_limit/.test(body) ? "billing" : "rate-limit";
   if (status === 408 || status === 409 || status === 425 || status >= 500) return "transient";
-  return isContextFull(body) ? "context" : "refused";
+  if (isContextFull(body)) return "context";
+  return status === 404 || /model_not_found|is not a valid model id/i.test(body) ? "absent" : "refused";
 }
 
 /** Codes inside of a stream that began well: of Anthropic, OpenAI and Google. */
@@ -60,6 +89,9 @@ const kindsByCode: Readonly<Record<string, FailureKind>> = {
   UNAUTHENTICATED: "credential",
   billing_error: "billing",
   insufficient_quota: "billing",
+  model_not_found: "absent",
+  not_found_error: "absent",
+  NOT_FOUND: "absent",
   invalid_request_error: "refused",
   invalid_prompt: "refused",
   INVALID_ARGUMENT: "refused",

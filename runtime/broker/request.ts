@@ -4,7 +4,10 @@ import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import type { ModelRequest, ModelTool } from "../thread/model-port.ts";
 
-const toolName = z.string().regex(/^[\w-]{1,64}$/, "wanted 1 to 64 letters, digits, _ and -");
+/** What names a tool, also one that a model calls: the next request gives it back. */
+export const toolName = /^[\w-]{1,64}$/;
+
+const toolNamed = z.string().regex(toolName, "wanted 1 to 64 letters, digits, _ and -");
 const callId = z.string().min(1).max(limits.modelCallIdCharsMax);
 const map = z.record(z.string(), z.unknown());
 
@@ -19,7 +22,7 @@ const message = z.discriminatedUnion("role", [
     role: z.literal("assistant"),
     text: z.string(),
     toolCalls: z
-      .array(z.strictObject({ id: callId, name: toolName, input: map }))
+      .array(z.strictObject({ id: callId, name: toolNamed, input: map }))
       .max(limits.modelToolsMax)
       .exactOptional(),
     carry: z.string().exactOptional(),
@@ -27,7 +30,7 @@ const message = z.discriminatedUnion("role", [
   z.strictObject({
     role: z.literal("tool"),
     toolCallId: callId,
-    name: toolName,
+    name: toolNamed,
     text: z.string(),
     isError: z.boolean().exactOptional(),
     pictures,
@@ -35,7 +38,7 @@ const message = z.discriminatedUnion("role", [
 ]);
 
 const tools = z
-  .array(z.strictObject({ name: toolName, description: z.string(), parameters: map }))
+  .array(z.strictObject({ name: toolNamed, description: z.string(), parameters: map }))
   .max(limits.modelToolsMax);
 
 const request = z.strictObject({

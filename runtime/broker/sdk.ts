@@ -5,6 +5,7 @@
 import type { LanguageModelV4, LanguageModelV4StreamPart } from "@ai-sdk/provider";
 import { limits } from "../kernel/limits.ts";
 import type { ModelRequest, ModelToolCall, ModelUsage } from "../thread/model-port.ts";
+import { toolName } from "./request.ts";
 import type { ModelApi } from "./port.ts";
 import { failureOfRecord, failureOfStatus, ProviderFailure, retryAfterOf } from "./provider-failure.ts";
 import { type Carried, formatCarry, optionsOf } from "./prompt.ts";
@@ -32,7 +33,7 @@ export interface SdkModel {
 export function makeSdkSpeaker(target: SdkModel): Speaker {
   let opened: Promise<LanguageModelV4> | undefined;
   const open = (): Promise<LanguageModelV4> => {
-    opened ??= openers[target.api](target, { headers: { ...target.headers }, fetch: target.fetch });
+    opened ??= openers[target.api](target, { headers: { ...target.headers }, fetch: withoutPages(target.fetch) });
     opened.catch(() => (opened = undefined));
     return opened;
   };
@@ -48,6 +49,17 @@ export function makeSdkSpeaker(target: SdkModel): Speaker {
       if (signal.aborted) throw signal.reason;
       throw toFailure(error, target.nowMs());
     }
+  };
+}
+
+/** What answers with a page for people is no provider's API: a wrong path, or a proxy that wants somebody to sign in. */
+function withoutPages(ask: typeof fetch): typeof fetch {
+  return async (input, init) => {
+    const response = await ask(input, init);
+    const type = response.headers.get("content-type") ?? "";
+    if (!response.ok || !type.startsWith("text/html")) return response;
+    await response.body?.cancel();
+    throw new ProviderFailure("absent", "what answers at its address is a web page (text/html) and no model");
   };
 }
 
@@ -146,7 +158,10 @@ async function collect(
   const reason = end?.finishReason.unified;
   if (end === undefined || reason === "interrupted")
     throw new ProviderFailure("transient", "the provider's answer broke off before its end");
-  const unknown = calls.find(({ name }) => !tools.some((tool) => tool.name === name));
+  if (reason === "tool-calls" && calls.length === 0)
+    throw new ProviderFailure("output", "the model wanted to call a tool, and named none");
+  // What else it calls that it was not offered, its caller tells it: a model that hears so goes on.
+  const unknown = calls.find(({ name }) => tools.length === 0 || !toolName.test(name));
   if (unknown !== undefined)
     throw new ProviderFailure(
       "output",
@@ -223,7 +238,10 @@ export function toFailure(error: unknown, nowMs: number): ProviderFailure {
         retryAfterOf(responseHeaders, nowMs),
         error,
       );
-    return new ProviderFailure("transient", `the provider could not be reached: ${reasonOf(error)}`, undefined, error);
+    if (statusCode !== undefined)
+      return new ProviderFailure("transient", "the provider's answer broke off before its end", undefined, error);
+    const why = error.cause instanceof Error ? error.cause.message : error.message;
+    return new ProviderFailure("transient", `the provider could not be reached: ${why}`, undefined, error);
   }
   if (error instanceof Error) return new ProviderFailure("transient", reasonOf(error), undefined, error);
   return failureOfRecord(error);
@@ -247,6 +265,6 @@ function isApiCallError(error: unknown): error is ApiCallError {
 }
 
 function reasonOf(error: Error): string {
-  const cause = error.cause instanceof Error ? `: ${error.cause.message}` : "";
-  return `${error.message}${cause}`;
+  const cause = error.cause instanceof Error ? error.cause.message : "";
+  return cause === "" || error.message.includes(cause) ? error.message : `${error.message}: ${cause}`;
 }

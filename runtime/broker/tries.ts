@@ -1,13 +1,13 @@
 /**
  * What is tried when a model does not answer, and how long it takes. Behaviour §5.5: at most 10 tries in all on rate limits, 8 retries
  * within 90 s for what is transient, pauses that double from 1 s, `Retry-After` as their floor; then the next credential of the
- * provider, then the next model. A credential that is refused, or is not paid for, is not tried again: the next one is. A request
- * that is refused is refused.
+ * provider, then the next model. A credential that is refused, or is not paid for, is not tried again: the next one is. So it is
+ * with a model that is not there. A request that is refused is refused.
  *
  *   try ──ok──► answer
  *    ├── rate-limit, transient, output ──tries left──► pause ──► try
  *    │                                  └─none left──► next credential ──none──► next model ──none──► the last failure
- *    ├── credential, billing ──► next credential …
+ *    ├── credential, billing, absent ──► next credential …
  *    └── refused, context ──► the failure
  */
 import { ProviderFailure } from "./provider-failure.ts";

@@ -1,6 +1,6 @@
 /**
  * A model is offered no tool that the policy takes from it (`tools.byProvider`, behaviour §7.2): the list of a request was made for the
- * model that the session has, and another one may be asked. An answer that calls what its request did not offer is none (`sdk.ts`).
+ * model that the session has, and another one may be asked. An answer that calls one of those is none (`broker.ts`).
  */
 import { keptByModel } from "../../auth/tool-policy.ts";
 import type { ModelRequest } from "../thread/model-port.ts";

@@ -13,6 +13,7 @@ import { lintChannels } from "./channels/index.ts";
 import { lintGroups } from "./lint-groups.ts";
 import { isolationKey, isolationOf } from "./isolation.ts";
 import { formatPath, type Path } from "./issue.ts";
+import { lintModels } from "./lint-models.ts";
 import { lintRoutes } from "./lint-routes.ts";
 import { lintToolGroups } from "./lint-tools.ts";
 import { lintSandboxes } from "./lint-sandbox.ts";
@@ -26,6 +27,7 @@ export function lintDraft(draft: Draft): readonly ConfigWarning[] {
   return [
     ...lintVariables(draft),
     ...lintIds(agents),
+    ...lintModels(agents, draft),
     ...lintAgentToAgent(agents, draft),
     ...lintSandboxClamp(agents, draft),
     ...lintSandboxes(agents, draft),

@@ -43,9 +43,8 @@ export function resolveModels(draft: Draft): ResolvedConfig["models"] {
       return typeof secret === "object" && secret.source === "env" ? [secret.id] : [];
     }),
   );
-  const names = [...(models.mode === "merge" ? Object.keys(known) : []), ...Object.keys(models.providers)];
   return {
-    providers: Object.fromEntries([...new Set(names)].map((id) => [id, resolveProvider(id, draft)])),
+    providers: Object.fromEntries(providerNames(draft.config).map((id) => [id, resolveProvider(id, draft)])),
     catalogue: Object.keys(agents.defaults.models ?? {}),
     authOrder: auth.order,
     ...imagesOf(draft),
@@ -54,6 +53,10 @@ export function resolveModels(draft: Draft): ResolvedConfig["models"] {
     ) as Record<string, string>,
   };
 }
+
+export const providerNames = ({ models }: Draft["config"]): readonly string[] => [
+  ...new Set([...(models.mode === "merge" ? Object.keys(known) : []), ...Object.keys(models.providers)]),
+];
 
 /** Undefined: nothing describes pictures for models that read none. */
 export function imageModelOf({ imageModel }: Draft["config"]["agents"]["defaults"]): ModelSettings["imageModel"] {

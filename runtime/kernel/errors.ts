@@ -261,7 +261,7 @@ export const errorRegister = {
   },
   CLOISTER_WORKSPACE_ESCAPE: { summary: "A path leaves the agent's workspace.", retry: "never", http: 403 },
   CLOISTER_MODEL_UNAVAILABLE: {
-    summary: "No model is configured for the agent, or the provider of the model is not.",
+    summary: "No model is configured for the agent, or its provider is not, or does not have it.",
     retry: "after-change",
     http: 503,
   },

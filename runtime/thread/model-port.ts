@@ -84,6 +84,7 @@ export interface ModelUsage {
 export interface ModelAnswer {
   /** What it said; empty when it only calls tools. */
   readonly text: string;
+  /** Their names may be none of the request: answer such a call with a result that says so. */
   readonly toolCalls: readonly ModelToolCall[];
   /** `length`: it was cut at `maxOutputTokens`. */
   readonly finish: "stop" | "tool_calls" | "length" | "content_filter" | "error";

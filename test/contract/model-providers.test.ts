@@ -1,7 +1,9 @@
 /** Each provider through its real package, against a server that speaks its wire format (needs A11, A17.3). */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import path from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { limits } from "../../runtime/kernel/limits.ts";
 import { eventually } from "../support/eventually.ts";
 import { openBroker, provider, type TestBrokerOptions } from "../support/broker.ts";
@@ -30,6 +32,22 @@ async function open(api: WireApi, replies: readonly Reply[], options: TestBroker
     models: { m: { id: "m", cost: prices } },
   });
   return { server, name: `${id}/m`, ...openBroker([told], options) };
+}
+
+/** A server that answers everything alike. */
+async function openAnswering(status: number, { type, body }: { readonly type: string; readonly body: string }) {
+  let count = 0;
+  const server = createServer((asked, answer) => {
+    count++;
+    asked.resume();
+    answer.writeHead(status, { "content-type": type }).end(body);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  return { baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`, count: () => count };
 }
 
 const say = (said: Said): Reply => ({ type: "say", said });
@@ -216,6 +234,44 @@ describe.each(wireApis)("%s", (api) => {
     ]);
     expect(codeOf(await ask())).toBe("CLOISTER_MODEL_REFUSED");
     expect(server.received).toHaveLength(1);
+  });
+
+  test("does not know the model, or answers with a web page: the fallback is asked at once, and without one the remedy names the key", async () => {
+    const second = provider("second", { models: { m: { id: "m", script: [{ say: "from the second" }] } } });
+    const page = { type: "text/html", body: "<html>sign in</html>" };
+    const none = { type: "application/json", body: '{"error":{"message":"no such model"}}' };
+    for (const [status, answer] of [[404, none] as const, [200, page] as const]) {
+      const { baseUrl, count } = await openAnswering(status, answer);
+      const first = provider("first", { api, baseUrl, apiKey: { value: key } });
+      const agents = { main: { primary: "first/m", fallbacks: ["second/m"], agentDir: "/nowhere" } };
+      const { answer: ask, logged, pauses } = openBroker([first, second], { agents });
+      expect((await ask()).text).toBe("from the second");
+      expect([count(), pauses]).toEqual([1, []]);
+      expect(logged).toContainEqual(
+        expect.objectContaining({
+          level: "warn",
+          fields: expect.objectContaining({ model: "first/m", next: "second/m" }),
+        }),
+      );
+      expect(await openBroker([first]).ask()).toMatchObject({
+        refusal: {
+          code: "CLOISTER_MODEL_UNAVAILABLE",
+          message: expect.stringMatching(/^first\/m: /),
+          remedy: expect.stringContaining("models.providers.first.baseUrl"),
+        },
+      });
+    }
+  });
+
+  test("a tool that the model was not offered is told to its caller, who can tell the model; what nobody can give back is no answer", async () => {
+    const calls = [{ id: "1", name: "launch", input: { at: 1 } }];
+    const { answer, ask, server } = await open(api, [
+      say({ calls }),
+      say({ calls: [{ id: "2", name: "x y", input: {} }] }),
+    ]);
+    expect((await answer({ tools: [tool] })).toolCalls).toMatchObject([{ name: "launch", input: { at: 1 } }]);
+    expect(server.received).toHaveLength(1);
+    expect(codeOf(await ask({ tools: [tool] }))).toBe("CLOISTER_MODEL_OUTPUT_INVALID");
   });
 
   test("is let go when the run is stopped", async () => {

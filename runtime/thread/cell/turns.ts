@@ -126,7 +126,8 @@ export function makeTurnRunner(
       if (!isInMemory(delivery)) sessions.delete((JSON.parse(delivery.header) as DeliveredHeader).sessionKey);
       const message = error instanceof Error ? error.message : String(error);
       log.error(error instanceof Error && !isCoded(error) ? (error.stack ?? message) : message);
-      mailbox().tell(up.done, delivery.turn, doneBits.error, message.slice(0, 2_000));
+      const remedy = isCoded(error) && error.remedy !== undefined ? ` → ${error.remedy}` : "";
+      mailbox().tell(up.done, delivery.turn, doneBits.error, `${message.slice(0, 2_000)}${remedy.slice(0, 500)}`);
     } finally {
       running.delete(delivery.turn);
       askBusy(delivery.turn, 0);

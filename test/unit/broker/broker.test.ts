@@ -19,6 +19,7 @@ describe("a model that does not answer", () => {
     [503, "b", 6],
     [401, "b", 0],
     [402, "b", 0],
+    [404, "b", 0],
   ] as const)("HTTP %i: its fallback %s answers, after %i pauses", async (status, model, count) => {
     const { answer, pauses, logged } = openBroker([scripted("a", [fails(status)]), scripted(model, [{ say: "b" }])], {
       agents: agents(["b/m"]),
@@ -28,7 +29,7 @@ describe("a model that does not answer", () => {
     expect(logged).toMatchObject([{ level: "warn", fields: { agent: "main", model: "a/m", next: "b/m" } }]);
   });
 
-  it.each([400, 404, 422])("HTTP %i: the request is refused, and nothing else is tried", async (status) => {
+  it.each([400, 422])("HTTP %i: the request is refused, and nothing else is tried", async (status) => {
     const { ask, logged } = openBroker([scripted("a", [fails(status)]), scripted("b", [{ say: "b" }])], {
       agents: agents(["b/m"]),
     });

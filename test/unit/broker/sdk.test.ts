@@ -27,6 +27,10 @@ function ask(ids: readonly string[]) {
   return speak({ messages, tools: [tool] }, new AbortController().signal, () => undefined);
 }
 
+it("takes an answer that ends for calls of tools, and names none, for one that makes no sense", async () => {
+  await expect(ask([])).rejects.toMatchObject({ kind: "output", message: expect.stringContaining("named none") });
+});
+
 it("takes as many calls as a request may give back, with ids as long", async () => {
   const ids = Array.from({ length: limits.modelToolsMax }, (_, index) =>
     String(index).padStart(limits.modelCallIdCharsMax, "0"),

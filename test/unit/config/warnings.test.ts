@@ -37,6 +37,27 @@ const meant: readonly Case[] = [
     { isRoot: true },
   ],
   [
+    "a model without its provider",
+    { agents: { defaults: { model: "gpt-5" } } },
+    "agents.defaults.model",
+    /is "gpt-5", which names no provider/,
+    /"provider\/model"; the providers are anthropic, openai/,
+  ],
+  [
+    "a fallback of a provider that is none of this gateway",
+    { agents: { list: [{ id: "a", model: { primary: "ollama/x", fallbacks: ["nonesuch/y"] } }] } },
+    "agents.list[0].model.fallbacks[0]",
+    /is "nonesuch\/y", which names no provider/,
+    /models\.providers takes others/,
+  ],
+  [
+    "a model that agents may choose, and nobody has",
+    { agents: { defaults: { models: { "nonesuch/z": {} } } } },
+    'agents.defaults.models["nonesuch/z"]',
+    /is "nonesuch\/z", which names no provider/,
+    /models\.providers takes others/,
+  ],
+  [
     "a hook that waits for heartbeats which its agent does not have",
     {
       agents: { list: [{ id: "main", heartbeat: { every: "30m" } }, { id: "raul" }] },

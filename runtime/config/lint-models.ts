@@ -1,0 +1,48 @@
+/** Models that no provider has: whoever is given one is not answered, and hears of it with the first message alone. */
+import type { NamedAgent } from "./agents.ts";
+import type { Draft } from "./draft.ts";
+import { formatPath, type Path } from "./issue.ts";
+import { providerNames } from "./models.ts";
+import type { ConfigWarning } from "./resolved.ts";
+
+type Written = string | { readonly primary?: string | undefined; readonly fallbacks?: readonly string[] | undefined };
+
+export function lintModels(agents: readonly NamedAgent[], { config }: Draft): ConfigWarning[] {
+  const { defaults } = config.agents;
+  const providers = providerNames(config);
+  const shared: Path = ["agents", "defaults"];
+  const named = [
+    ...namesIn(["model"], config.model),
+    ...namesIn([...shared, "model"], defaults.model),
+    ...namesIn([...shared, "imageModel"], defaults.imageModel),
+    ...namesIn([...shared, "subagents", "model"], defaults.subagents?.model),
+    ...namesIn([...shared, "heartbeat", "model"], defaults.heartbeat?.model),
+    ...Object.keys(defaults.models ?? {}).map((model) => ({ path: [...shared, "models", model], model })),
+    ...agents.flatMap(({ path, entry }) => [
+      ...namesIn([...path, "model"], entry.model),
+      ...namesIn([...path, "subagents", "model"], entry.subagents?.model),
+      ...namesIn([...path, "heartbeat", "model"], entry.heartbeat?.model),
+    ]),
+  ];
+  return named.flatMap(({ path, model }) => {
+    const slash = model.indexOf("/");
+    if (slash > 0 && slash < model.length - 1 && providers.includes(model.slice(0, slash))) return [];
+    return [
+      {
+        path: formatPath(path),
+        message: `is ${JSON.stringify(model)}, which names no provider of this gateway: it answers nothing`,
+        remedy: `Write it as "provider/model"; the providers are ${providers.join(", ")}, and models.providers takes others.`,
+      },
+    ];
+  });
+}
+
+function namesIn(at: Path, written: Written | undefined): { readonly path: Path; readonly model: string }[] {
+  if (written === undefined) return [];
+  if (typeof written === "string") return [{ path: at, model: written }];
+  const { primary, fallbacks = [] } = written;
+  return [
+    ...(primary === undefined ? [] : [{ path: [...at, "primary"], model: primary }]),
+    ...fallbacks.map((model, index) => ({ path: [...at, "fallbacks", index], model })),
+  ];
+}
