@@ -6,6 +6,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { nothingRead } from "../runtime/broker/secrets-read.ts";
 import { findPaths, loadConfig, resolveConfig } from "../runtime/config/index.ts";
 import { limits } from "../runtime/kernel/limits.ts";
 import type { Store, StoreCounters, StorePlaces } from "../runtime/store/port.ts";
@@ -88,6 +89,7 @@ export async function openGatewayHere(
     closeDevice: async () => undefined,
     configure: async () => undefined,
     setCallers: async () => undefined,
+    readSecrets: async () => nothingRead,
     publish: () => undefined,
     send: async () => ({ status: "sent" }),
   });

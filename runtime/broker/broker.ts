@@ -24,6 +24,7 @@ import {
   type ModelSettings,
   type ProviderSettings,
 } from "./port.ts";
+import { compareSecrets, readReferences, referencesOf } from "./follow-secrets.ts";
 import { hideSecrets } from "./hide.ts";
 import { own } from "./own.ts";
 import { hasPictures, readPictures, withoutPictures } from "./pictures.ts";
@@ -372,6 +373,21 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
       settings = next;
       secrets.forget();
       speakers.clear();
+    },
+    async readSecrets() {
+      secrets.forget();
+      speakers.clear();
+      const references = Object.values(settings.providers).flatMap(({ id, apiKey, headers, oauth }) => {
+        const at = `models.providers.${id}`;
+        const { clientSecret } = oauth ?? {};
+        return [
+          ...referencesOf(at, { apiKey }),
+          ...referencesOf(`${at}.headers`, headers),
+          ...referencesOf(`${at}.oauth`, { clientSecret }),
+        ];
+      });
+      const { unread } = compareSecrets(undefined, await readReferences(references, secrets));
+      return { renewed: [], unread };
     },
   };
 }

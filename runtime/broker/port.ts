@@ -6,6 +6,7 @@ import type { ToolRules } from "../../auth/tool-policy.ts";
 import type { Refusal } from "../kernel/errors.ts";
 import type { ModelEnd } from "../kernel/model-call.ts";
 import type { Tokens } from "../kernel/run-rows.ts";
+import type { SecretsRead } from "./secrets-read.ts";
 
 /** How a provider is spoken to. Source: the peer's `models.providers.*.api`. */
 export const modelApis = [
@@ -218,6 +219,8 @@ export interface BrokerForKernel {
   /** Never rejects by itself. */
   embed(ask: EmbedAsk): Promise<EmbedEnd>;
   configure(settings: ModelSettings): Promise<void>;
+  /** What programs said counts no more, and those of the configuration that cannot be read are told. None is `renewed`: each call reads its own. */
+  readSecrets(): Promise<SecretsRead>;
 }
 
 /** What the broker may call. */

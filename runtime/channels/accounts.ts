@@ -2,6 +2,7 @@
  * The accounts of one channel, in its thread: each has an adapter that is run again after its connection was lost, a lane for each peer
  * that writes, and texts cut to what the platform takes. One account that fails changes nothing for the others.
  */
+import { joinSecretsRead, nothingRead, type SecretsRead } from "../broker/secrets-read.ts";
 import { chunksFor, lengthIn } from "../../channels/chunks.ts";
 import { aborted } from "../../channels/aborted.ts";
 import { mediaKindOf, mimeTypeOf, withButtonWords } from "../../channels/media.ts";
@@ -11,7 +12,6 @@ import type {
   ChannelAdapter,
   ChannelHost,
   ChannelManifest,
-  ChannelModule,
   InboundEvent,
   MenuCommand,
   OutboundMessage,
@@ -27,10 +27,17 @@ import { isMessageFolder } from "../kernel/attached-files.ts";
 import { limits } from "../kernel/limits.ts";
 import { describeReaction, isHeard } from "./reactions.ts";
 import { keepNewest, readWorkspaceFile, writeWorkspaceFile } from "./workspace-files.ts";
-import type { AccountState, ChannelClock, ChannelForKernel, KernelForChannel } from "./port.ts";
+import type {
+  AccountAdapter,
+  AccountModule,
+  AccountState,
+  ChannelClock,
+  ChannelForKernel,
+  KernelForChannel,
+} from "./port.ts";
 
 interface Account {
-  readonly adapter: ChannelAdapter;
+  readonly adapter: AccountAdapter;
   readonly settings: AccountSettings;
   readonly ended: Promise<void>;
   readonly isOnline: () => boolean;
@@ -51,7 +58,7 @@ interface OwnMessage {
 }
 
 export function serveAccounts<S extends AccountSettings>(
-  { manifest, open }: ChannelModule<S>,
+  { manifest, open }: AccountModule<S>,
   settings: Readonly<Record<string, S>>,
   remote: KernelForChannel,
   clock: ChannelClock,
@@ -235,11 +242,25 @@ export function serveAccounts<S extends AccountSettings>(
       await unlink().catch(() => undefined);
       again();
     },
+    readSecrets: async () => joinSecretsRead(await Promise.all([...accounts.values()].map(renewSecrets))),
     async close() {
       ending.abort();
       await Promise.all([...accounts.values()].map(({ ended }) => ended));
     },
   };
+}
+
+/** Another secret counts at once, and one that the account waits for. What is sent meanwhile waits as for any connection. */
+async function renewSecrets({ adapter, state, become, again }: Account): Promise<SecretsRead> {
+  const read = (await adapter.readSecrets?.()) ?? nothingRead;
+  const now = state();
+  const isAwaited =
+    now.type === "waiting" && now.refusal.code === "CLOISTER_SECRET_MISSING" && read.unread.length === 0;
+  if (read.renewed.length > 0 || isAwaited) {
+    become({ type: "connecting" });
+    again();
+  }
+  return read;
 }
 
 /** Why it is not changed for this agent; undefined: it is. What the gateway itself edits it has shown itself. */

@@ -27,7 +27,7 @@ async function start<C extends BuiltChannel>(
   const { channel } = await modules[name]();
   // Variables are texts by now: the main thread has them.
   const secrets = makeSecretReader(() => ({ stateDir, variables: {} }), Date.now);
-  return serveAccounts(
+  const served = serveAccounts(
     withSecrets<SettingsByChannel[C]>(channel, secrets),
     accounts as Readonly<Record<string, WithReferences<SettingsByChannel[C]> & AccountSettings>>,
     remote,
@@ -38,6 +38,14 @@ async function start<C extends BuiltChannel>(
     },
     menu,
   );
+  return {
+    ...served,
+    readSecrets() {
+      // Once for all accounts: several may ask the same program.
+      secrets.forget();
+      return served.readSecrets();
+    },
+  };
 }
 
 serveTrustedThread<ChannelInit, KernelForChannel>(start);

@@ -1,8 +1,12 @@
 /** What passes between the thread of a channel and the main thread. */
+import type { SecretsRead } from "../broker/secrets-read.ts";
 import type { BuiltChannel, ChannelAccounts } from "../../channels/built.ts";
 import type {
   AccountIdentity,
+  AccountSettings,
   ChannelAction,
+  ChannelAdapter,
+  ChannelModule,
   InboundEvent,
   InboundMedia,
   LinkCode,
@@ -53,6 +57,16 @@ export type ProbeResult =
   | { readonly ok: true; readonly identity: AccountIdentity; readonly tookMs: number }
   | { readonly ok: false; readonly refusal: Refusal; readonly tookMs: number };
 
+/** As the thread opens it: the adapter of a channel, and what it uses. */
+export interface AccountAdapter extends ChannelAdapter {
+  /** Reads anew what it refers to; the next `run` takes what is `renewed`. Never rejects. Absent: it refers to nothing. */
+  readSecrets?(): Promise<SecretsRead>;
+}
+
+export interface AccountModule<S extends AccountSettings> extends Omit<ChannelModule<S>, "open"> {
+  readonly open: (...given: Parameters<ChannelModule<S>["open"]>) => AccountAdapter;
+}
+
 /** Where the thread puts a file that came with a message. */
 export interface MediaPlace {
   readonly workspace: string;
@@ -93,6 +107,8 @@ export interface ChannelForKernel {
   link(accountId: string, begins: boolean): Promise<AccountState>;
   /** @throws CLOISTER_CHANNEL_UNKNOWN as `link` */
   unlink(accountId: string): Promise<void>;
+  /** Accounts behind whose keys another secret is begin anew with it; the others are left alone. */
+  readSecrets(): Promise<SecretsRead>;
   /** Ends every connection in order. */
   close(): Promise<void>;
 }

@@ -1,35 +1,46 @@
 /**
  * A channel whose accounts may refer to secrets: they are read in the channel's thread before each connection, so that another secret counts with the next
- * one. An account whose secret cannot be read is not connected, says why, and is tried again; the others go on.
+ * one, which a reload of the secrets begins at once. An account whose secret cannot be read is not connected, says why, and is tried again; the others go on.
  */
 import { unlessAborted } from "../../channels/aborted.ts";
 import type { AccountSettings, ChannelAdapter, ChannelModule } from "../../channels/port.ts";
-import { followSecrets, hasReferences } from "../broker/follow-secrets.ts";
+import {
+  compareSecrets,
+  findReferences,
+  type ReadReferences,
+  readReferences,
+  replaceReferences,
+} from "../broker/follow-secrets.ts";
 import type { WithReferences } from "../broker/port.ts";
 import type { SecretReader } from "../broker/secret-refs.ts";
 import { failure, isCoded } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
+import type { AccountModule } from "./port.ts";
+
+interface Opened {
+  readonly read: ReadReferences;
+  readonly adapter: ChannelAdapter;
+}
 
 export function withSecrets<S extends AccountSettings>(
   channel: ChannelModule<S>,
   secrets: Pick<SecretReader, "read" | "forget">,
-): ChannelModule<WithReferences<S> & AccountSettings> {
+): AccountModule<WithReferences<S> & AccountSettings> {
   return {
     manifest: channel.manifest,
     open(settings, host) {
-      if (!hasReferences(settings)) return channel.open(settings as S, host);
-      let opened: { readonly form: string; readonly adapter: ChannelAdapter } | undefined;
-      const open = async (): Promise<NonNullable<typeof opened>> => {
-        const read = await followSecrets<S>(settings, secrets);
-        const form = JSON.stringify(read);
-        return opened?.form === form ? opened : { form, adapter: channel.open(read, host) };
+      const places = findReferences(settings);
+      if (places.length === 0) return channel.open(settings as S, host);
+      let opened: Opened | undefined;
+      const open = async (): Promise<Opened> => {
+        const read = await readReferences(places, secrets);
+        const told = replaceReferences<S>(settings, read);
+        if (opened !== undefined && compareSecrets(opened.read, read).renewed.length === 0) return opened;
+        return { read, adapter: channel.open(told, host) };
       };
       /** What cannot be read is no other one: it may be on its way. */
-      const isStill = (form: string | undefined): Promise<boolean> =>
-        followSecrets<S>(settings, secrets).then(
-          (read) => JSON.stringify(read) === form,
-          () => true,
-        );
+      const isStill = async (was: Opened | undefined): Promise<boolean> =>
+        compareSecrets(was?.read, await readReferences(places, secrets)).renewed.length === 0;
       const adapter = (): ChannelAdapter => {
         if (opened === undefined) throw failure("CLOISTER_CHANNEL_OFFLINE", "the account is not connected yet");
         return opened.adapter;
@@ -50,13 +61,14 @@ export function withSecrets<S extends AccountSettings>(
           }
         },
         async whenOther(signal) {
-          const refused = opened?.form;
+          const refused = opened;
           do {
             await host.pause(limits.channelSecretLookMs, signal);
             if (signal.aborted) return;
             secrets.forget(limits.secretProgramLookMs);
           } while (await isStill(refused));
         },
+        readSecrets: async () => compareSecrets(opened?.read, await readReferences(places, secrets)),
         probe: async (signal) => (await open()).adapter.probe(signal),
         send: async (part) => adapter().send(part),
         act: async (action) => adapter().act?.(action) ?? { status: "failed", reason: "it cannot", retry: false },

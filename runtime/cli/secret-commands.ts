@@ -24,7 +24,9 @@ export function addSecrets({ program, context, exit }: Shell): void {
     });
   secrets
     .command("reload")
-    .description("have the running gateway ask secret programs again, and read the secrets of its doors at once")
+    .description(
+      "have the running gateway read all secrets again: what runs with another one than is there begins anew with it",
+    )
     .option("--json", "print JSON")
     .action(async (options: SecretsOptions) => {
       const { runSecretsReload } = await import("./commands/secrets.ts");

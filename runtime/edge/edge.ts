@@ -145,6 +145,10 @@ export function makeEdge(
       open?.change(settings);
       follow(change);
     },
+    readSecrets: () => {
+      secrets.forget();
+      return doors.look();
+    },
     close: async (reason) => {
       closing ??= reason;
       doors.close();

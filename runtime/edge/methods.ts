@@ -341,7 +341,7 @@ export const methods = {
   "models.list": { scope: "operator.read", params: z.object({}) },
   /** Ours: MCP servers and the connections to them. Why one failed may hold what its program printed. */
   "mcp.list": { scope: "operator.admin", params: z.object({}) },
-  /** What secret programs said counts no more, and the gateway's own doors read their secrets at once. */
+  /** What runs with a secret begins anew with the one that is there by now, if that is another one. */
   "secrets.reload": { scope: "operator.admin", params: z.object({}) },
   ...cronMethods,
   ...usageMethods,

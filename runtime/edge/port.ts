@@ -2,6 +2,7 @@
  * What passes between the edge thread (sockets, HTTP, the page) and the kernel's thread. The edge parses, checks forms and
  * credentials; it decides no right: it says who asks (`Client`) and the kernel's side decides.
  */
+import type { SecretsRead } from "../broker/secrets-read.ts";
 import type { InboundEvent, OutboundMessage, SendResult } from "../../channels/port.ts";
 import type { WithReferences } from "../broker/port.ts";
 import type { AuditType } from "../kernel/audit-types.ts";
@@ -434,6 +435,8 @@ export interface EdgeForKernel {
   send(message: OutboundMessage): Promise<SendResult>;
   /** These settings from now on. Rejects, and changes nothing, when one of them cannot be used. */
   configure(changed: WithReferences<ChangeableSettings>): Promise<void>;
+  /** Reads the secrets of the doors now, also what programs say. */
+  readSecrets(): Promise<SecretsRead>;
   /** Stops intake, tells the clients (close 1012), ends the sockets. */
   close(reason: string): Promise<void>;
 }

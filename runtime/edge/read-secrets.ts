@@ -2,7 +2,15 @@
  * Secrets of the edge's doors that the config refers to, read in this thread. What cannot be read closes its own door and no other: nobody gets in by it,
  * and the log says which key, which reference and what to do.
  */
-import { followSecrets, hasReferences } from "../broker/follow-secrets.ts";
+import { joinSecretsRead, nothingRead, type SecretsRead } from "../broker/secrets-read.ts";
+import {
+  compareSecrets,
+  findReferences,
+  hasReferences,
+  type ReadReferences,
+  readReferences,
+  replaceReferences,
+} from "../broker/follow-secrets.ts";
 import type { WithReferences } from "../broker/port.ts";
 import type { SecretReader } from "../broker/secret-refs.ts";
 import { toRefusal } from "../kernel/errors.ts";
@@ -12,12 +20,15 @@ import type { AuthSettings, ChangeableSettings, WebhookAccount, WebhookSettings 
 /** Of one door: what was read of it last, and what the log has said of it. */
 interface Known {
   readonly part?: unknown;
+  readonly read?: ReadReferences;
   readonly told?: string;
 }
 
 export interface DoorSecrets {
   /** What a configuration tells, with its secrets. One that comes into force is followed. */
   read<T extends ChangeableSettings>(told: WithReferences<T>): Promise<ReadDoors<T>>;
+  /** Looks now at what is followed. */
+  look(): Promise<SecretsRead>;
   close(): void;
 }
 
@@ -32,37 +43,51 @@ export function makeDoorSecrets(secrets: Pick<SecretReader, "read">, log: Log, l
   let timer: NodeJS.Timeout | undefined;
   /** What is followed; undefined: nothing any more. */
   let followed: object | undefined = {};
+  let lookNow: (() => Promise<SecretsRead>) | undefined;
   return {
     async read<T extends ChangeableSettings>(told: WithReferences<T>): Promise<ReadDoors<T>> {
       const known = new Map<string, Known>();
-      const read = (): Promise<T> => readDoorSecrets<T>(told, secrets, log, known);
+      const read = (note?: (read: SecretsRead) => void): Promise<T> =>
+        readDoorSecrets<T>(told, secrets, log, known, note);
       const settings = await read();
       const follow: ReadDoors<T>["follow"] = (onChange) => {
         if (followed === undefined) return;
         clearTimeout(timer);
         const mine = {};
         followed = mine;
+        lookNow = undefined;
         if (!hasReferences(told)) return;
         let last = JSON.stringify(settings);
         // After the look before has ended: a place that does not answer is asked once, not again and again.
         const lookLater = (): void => {
-          timer = setTimeout(() => void look(), lookMs).unref();
+          clearTimeout(timer);
+          timer = setTimeout(() => void lookNow?.(), lookMs).unref();
         };
-        const look = async (): Promise<void> => {
-          const next = await read();
+        const look = async (): Promise<SecretsRead> => {
+          const found: SecretsRead[] = [];
+          const next = await read((one) => found.push(one));
           // Another configuration has come meanwhile, or the end.
-          if (followed !== mine) return;
+          if (followed !== mine) return nothingRead;
           if (JSON.stringify(next) !== last) {
             last = JSON.stringify(next);
             log("info", "a secret of a door is another one now");
             onChange(next);
           }
           lookLater();
+          return joinSecretsRead(found);
+        };
+        /** One after the other: what one found is not replaced by what was there before it. */
+        let looking: Promise<unknown> = Promise.resolve();
+        lookNow = () => {
+          const looked = looking.then(look);
+          looking = looked.catch(() => undefined);
+          return looked;
         };
         lookLater();
       };
       return { settings, follow };
     },
+    look: async () => lookNow?.() ?? nothingRead,
     close() {
       clearTimeout(timer);
       followed = undefined;
@@ -75,13 +100,16 @@ export async function readDoorSecrets<T extends ChangeableSettings>(
   secrets: Pick<SecretReader, "read">,
   log: Log,
   known: Map<string, Known> = new Map(),
+  note: (read: SecretsRead) => void = () => undefined,
 ): Promise<T> {
   /** Undefined: it cannot be read, and never could. */
   const read = async <Part>(part: WithReferences<Part>, door: string): Promise<Part | undefined> => {
     const before = known.get(door);
+    const now = await readReferences(findReferences(part), secrets);
+    note(compareSecrets(before?.read, now));
     try {
-      const found = await followSecrets<Part>(part, secrets);
-      known.set(door, { part: found });
+      const found = replaceReferences<Part>(part, now);
+      known.set(door, { part: found, read: now });
       return found;
     } catch (error) {
       const refusal = toRefusal(error);

@@ -119,6 +119,7 @@ export function makeMcpHost(deps: McpHostDeps): McpForKernel {
     async configure(settings) {
       pool.configure(settings);
     },
+    readSecrets: () => pool.readSecrets(),
     connections: () => Promise.resolve(pool.view()),
     close() {
       tasks.close();

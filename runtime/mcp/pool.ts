@@ -1,6 +1,6 @@
 /**
  * Connections to MCP servers, one for each agent and server as long as somebody uses it. A call holds its connection; one that nobody holds is
- * closed after a while, and one whose server is another by now, when its last call has ended.
+ * closed after a while, and one whose server is another by now, or whose secrets are, when its last call has ended.
  *
  *   (none) ──wanted──► connecting ──► open ──held by nobody for `idleMs`──► (none)
  *                          │           └── ends by itself ──┐
@@ -8,18 +8,21 @@
  *                                          └── wanted after `retryAtMs` ──► connecting
  */
 import path from "node:path";
+import { joinSecretsRead, nothingRead } from "../broker/secrets-read.ts";
 import { unlessAborted } from "../../channels/aborted.ts";
+import { compareSecrets, type ReadReferences, readReferences } from "../broker/follow-secrets.ts";
 import { makeSecretReader } from "../broker/secret-refs.ts";
 import { limits } from "../kernel/limits.ts";
 import type { ToolSpec } from "../thread/actor-port.ts";
 import type { Connect, Connection } from "./connection.ts";
 import { nameTools } from "./names.ts";
-import { readSecrets } from "./read-secrets.ts";
+import { referencesOfServer, withSecrets } from "./read-secrets.ts";
 import {
   type KernelForMcp,
   type McpAgent,
   type McpConnectionView,
   type McpInit,
+  type McpSecretsRead,
   type McpServer,
   type McpSettings,
   type McpTool,
@@ -61,6 +64,8 @@ export interface Pool {
   /** How long a call waits for its result; with `isTask` for one after which it goes on. */
   waitMs(server: string, isTask?: true): number;
   configure(settings: McpSettings): void;
+  /** Connections whose servers would be given another secret are as those of another configuration. */
+  readSecrets(): Promise<McpSecretsRead>;
   view(): readonly McpConnectionView[];
   close(): Promise<void>;
 }
@@ -77,6 +82,8 @@ interface Slot {
   readonly server: McpServer;
   /** Of what it was made from. */
   readonly form: string;
+  /** What its server was given last; undefined: not known yet. */
+  secrets: ReadReferences | undefined;
   state: McpConnectionView["state"];
   opening: Promise<Connection> | undefined;
   connection: Connection | undefined;
@@ -170,8 +177,10 @@ export function makePool({ settings: first, environment, connect, clock, remote 
 
   const open = async (slot: Slot): Promise<Connection> => {
     const { server, agent } = slot;
+    const read = await readReferences(referencesOfServer(server), secrets);
+    slot.secrets = read;
     const connection = await connect({
-      server: await readSecrets(server, secrets),
+      server: withSecrets(server, read),
       folder: folderOf(server, agent, settings.stateDir),
       environment,
       signal: end.signal,
@@ -263,6 +272,7 @@ export function makePool({ settings: first, environment, connect, clock, remote 
       agent,
       server,
       form: formOf(server),
+      secrets: undefined,
       state: "failed",
       opening: undefined,
       connection: undefined,
@@ -325,6 +335,22 @@ export function makePool({ settings: first, environment, connect, clock, remote 
     }
   };
 
+  /** `among`: those of this server. */
+  const readAnew = async (server: McpServer, among: readonly Slot[]): Promise<McpSecretsRead> => {
+    const places = referencesOfServer(server);
+    if (places.length === 0) return { ...nothingRead, servers: [] };
+    const read = await readReferences(places, secrets);
+    const { unread } = compareSecrets(undefined, read);
+    if (unread.length > 0) return { renewed: [], unread, servers: [] };
+    const compared = among
+      .filter(({ isRetired }) => !isRetired)
+      .map((slot) => ({ slot, ...compareSecrets(slot.secrets, read) }));
+    // What failed may have failed for what its server was given, in whatever way that is seen there.
+    const ended = compared.filter(({ slot, renewed }) => renewed.length > 0 || slot.state === "failed");
+    for (const { slot } of ended) retire(slot);
+    return { ...joinSecretsRead(compared), servers: ended.length > 0 ? [server.name] : [] };
+  };
+
   return {
     hold,
     async tools(agent, name) {
@@ -345,6 +371,19 @@ export function makePool({ settings: first, environment, connect, clock, remote 
         const server = servers.get(slot.server.name);
         if (server === undefined || formOf(server) !== slot.form || !agentIds.has(slot.agent.agentId)) retire(slot);
       }
+    },
+    async readSecrets() {
+      secrets.forget();
+      const before = [...slots.values()];
+      const read = await Promise.all(
+        [...servers.values()].map((server) =>
+          readAnew(
+            server,
+            before.filter((slot) => slot.server === server),
+          ),
+        ),
+      );
+      return { ...joinSecretsRead(read), servers: read.flatMap(({ servers: names }) => names) };
     },
     view: () =>
       [...slots.values()].map(({ agent, server, state, tools, calls, connection, reason, retryAtMs }) => ({

@@ -2,6 +2,7 @@
  * What crosses between the main thread and that of MCP servers. That thread owns the connections, the processes and what the servers are
  * given as secrets; parameters and results go through the main thread unread. What reaches it has been judged.
  */
+import type { SecretsRead } from "../broker/secrets-read.ts";
 import type { SecretValue } from "../broker/port.ts";
 import type { ToolSpec } from "../thread/actor-port.ts";
 
@@ -104,6 +105,11 @@ export type McpCancelled =
   | { readonly isEnded: true }
   | { readonly isEnded: false; readonly why: string; readonly remedy: string };
 
+export interface McpSecretsRead extends SecretsRead {
+  /** Their next calls get new connections; those of before end with the calls that have them. */
+  readonly servers: readonly string[];
+}
+
 /** For operators. */
 export interface McpConnectionView {
   readonly agentId: string;
@@ -134,6 +140,7 @@ export interface McpForKernel {
   /** The result is wanted no more. */
   cancel(id: number): Promise<void>;
   configure(settings: McpSettings): Promise<void>;
+  readSecrets(): Promise<McpSecretsRead>;
   connections(): Promise<readonly McpConnectionView[]>;
   /** Ends every connection and every process. */
   close(): Promise<void>;

@@ -1,6 +1,7 @@
 /** What a server is given as secrets, read when a connection to it is made and in this thread alone. */
+import { type ReadReferences, referencesOf } from "../broker/follow-secrets.ts";
 import type { SecretReader } from "../broker/secret-refs.ts";
-import type { SecretValue } from "../broker/port.ts";
+import type { SecretAt, SecretValue } from "../broker/port.ts";
 import type { McpServer } from "./port.ts";
 
 /** Texts, or why there are none. */
@@ -14,13 +15,24 @@ export interface ReadServer extends Omit<McpServer, "at"> {
   readonly at: ReadPlace<McpServer["at"]>;
 }
 
-export async function readSecrets(server: McpServer, reader: Pick<SecretReader, "read">): Promise<ReadServer> {
+/** Where its references stand in the config. */
+export const referencesOfServer = (server: McpServer): readonly SecretAt[] =>
+  referencesOf(keyOf(server), server.at.type === "http" ? server.at.headers : server.at.env);
+
+/** `read` has all of `referencesOfServer`. */
+export function withSecrets(server: McpServer, read: ReadReferences): ReadServer {
   const { at } = server;
-  const all = async (written: Readonly<Record<string, SecretValue>>): Promise<ReadSecrets> =>
+  const key = keyOf(server);
+  const all = (written: Readonly<Record<string, SecretValue>>): ReadSecrets =>
     Object.fromEntries(
-      await Promise.all(Object.entries(written).map(async ([name, told]) => [name, await reader.read(told)] as const)),
+      Object.entries(written).map(([name, told]) => [
+        name,
+        "ref" in told ? (read.get(`${key}.${name}`)?.found ?? { missing: "it was not read" }) : told,
+      ]),
     );
   return at.type === "http"
-    ? { ...server, at: { ...at, headers: await all(at.headers) } }
-    : { ...server, at: { ...at, env: await all(at.env) } };
+    ? { ...server, at: { ...at, headers: all(at.headers) } }
+    : { ...server, at: { ...at, env: all(at.env) } };
 }
+
+const keyOf = ({ name, at }: McpServer): string => `mcp.servers.${name}.${at.type === "http" ? "headers" : "env"}`;

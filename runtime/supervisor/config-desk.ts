@@ -12,6 +12,7 @@
 import { createHash } from "node:crypto";
 import { rm } from "node:fs/promises";
 import path from "node:path";
+import { joinSecretsRead, nothingRead, type SecretsRead } from "../broker/secrets-read.ts";
 import {
   type Authored,
   changeText,
@@ -68,11 +69,11 @@ export interface ConfigDeskDeps {
   readonly store: Pick<Store, "orders" | "placeAgents" | "audit">;
   readonly driver: () => Pick<Driver, "kernel" | "pairings" | "bringBack">;
   readonly policy: RosterParts["policy"];
-  readonly models: Pick<Models, "changed">;
+  readonly models: Pick<Models, "changed" | "readSecrets">;
   readonly heartbeats: Pick<Heartbeats, "follow">;
-  readonly channels: Pick<ChannelDesk, "changed">;
-  readonly mcp: Pick<Mcp, "changed">;
-  readonly edge: () => Pick<EdgeForKernel, "configure"> | undefined;
+  readonly channels: Pick<ChannelDesk, "changed" | "readSecrets">;
+  readonly mcp: Pick<Mcp, "changed" | "readSecrets">;
+  readonly edge: () => Pick<EdgeForKernel, "configure" | "readSecrets"> | undefined;
   readonly publish: (event: GatewayEvent) => void;
   /** Stops the gateway, to be started again. Absent: nobody would. */
   readonly restart?: (by: string) => Promise<unknown>;
@@ -117,14 +118,19 @@ export interface Written {
   readonly applied: Applied;
 }
 
+export interface SecretsReload extends SecretsRead {
+  /** What became of a change of the files. */
+  readonly configuration: Applied["status"] | "invalid";
+}
+
 export interface ConfigDesk {
   status(): ConfigStatus;
   /** Reads the files again. Never rejects: what is wrong with them is logged and in `status`. */
   reload(by: string): Promise<Applied | undefined>;
   /** Takes up what was read. Rejects when it cannot be; then nothing has changed. */
   apply(next: ReadConfig, by: string): Promise<Applied>;
-  /** What secret programs said counts no more. Resolves when the gateway's doors have read their secrets. */
-  readSecrets(by: string): Promise<void>;
+  /** What runs with a secret has the one that is there by now; what cannot be read leaves it as it is. A change of the files counts first. */
+  readSecrets(by: string): Promise<SecretsReload>;
   /** The gateway is ready: what it was started with has worked, and the files are looked after from now on. */
   start(): Promise<void>;
   /** Checks a change of the file, writes it and takes it up. Rejects, and the file is what it was, when any of it fails. */
@@ -324,10 +330,13 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
     apply: (next, by) => inTurn(() => apply(next, by)),
     readSecrets: (by) =>
       inTurn(async () => {
-        deps.models.changed();
-        deps.mcp.changed();
-        await deps.edge()?.configure(changeableSettings(live.current()));
-        log.info({ by }, "secrets are read again");
+        // Variables are read with the configuration.
+        const applied = await read(by);
+        if (isRestarting) return { configuration: "restarting", ...nothingRead };
+        const parts = [deps.models, deps.mcp, deps.channels, deps.edge()];
+        const told = joinSecretsRead(await Promise.all(parts.map(async (part) => part?.readSecrets() ?? nothingRead)));
+        log.info({ by, ...told }, "secrets are read again");
+        return { configuration: applied?.status ?? "invalid", ...told };
       }),
     async start() {
       await keepGood();

@@ -123,10 +123,7 @@ export function makeConfigMethods(deps: ConfigMethodsDeps): Handlers<Names> {
 
   return {
     "config.get": get,
-    "secrets.reload": async (_, { clientId: by }) => {
-      await desk.readSecrets(by);
-      return { ok: true };
-    },
+    "secrets.reload": async (_, { clientId: by }) => ({ ok: true, ...(await desk.readSecrets(by)) }),
     "config.schema.lookup": ({ path: key }) => lookUpKey(key),
     "config.check": (edits) => checkChange(deps, { edit: (value) => applyEdits(value, edits) }),
     "config.proposals": async () => ({ ts: nowMs(), proposals: await proposals.list() }),

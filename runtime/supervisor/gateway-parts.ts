@@ -56,7 +56,7 @@ export interface GatewayParts {
 }
 
 export interface AttachedEdge
-  extends Pick<EdgeForKernel, "send" | "tellOne" | "closeDevice" | "configure" | "setCallers"> {
+  extends Pick<EdgeForKernel, "send" | "tellOne" | "closeDevice" | "configure" | "readSecrets" | "setCallers"> {
   readonly publish: PublishEvents;
 }
 

@@ -3,6 +3,7 @@
  * connections, which starts when an agent that may use one first wants to know. Parameters and results pass unread.
  */
 import { z } from "zod";
+import { nothingRead, type SecretsRead } from "../broker/secrets-read.ts";
 import { mcpPrefix } from "../../auth/tool-names.ts";
 import { mcpServerOf, mcpServersFor } from "../../auth/tool-policy.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
@@ -62,6 +63,8 @@ export interface Mcp {
   endCell(agentId: string, incarnation: number): void;
   /** The configuration is another one. */
   changed(): void;
+  /** Connections that were given another secret begin anew with their next call. While none was made there is nothing to read. Never rejects. */
+  readSecrets(): Promise<SecretsRead>;
   view(): Promise<readonly McpServerRow[]>;
   /** What a server carries out for a session, by the id of its task. */
   readonly cancelTask: McpTasks["cancel"];
@@ -91,6 +94,8 @@ export function makeMcp({ config, agents, start, log, ...deps }: McpDeps): Mcp {
   let nextId = 1;
   let thread: Promise<McpThread> | undefined;
   let isClosed = false;
+  /** How often connections began anew for another secret. */
+  let renewals = 0;
 
   const settings = (): McpSettings => ({
     servers: config.mcp.servers,
@@ -159,9 +164,15 @@ export function makeMcp({ config, agents, start, log, ...deps }: McpDeps): Mcp {
     try {
       const { remote } = await running();
       const { mcp } = config;
+      const list = async (server: string): Promise<McpListing | undefined> => {
+        const before = renewals;
+        const [listing] = await remote.list(agentOf(agentId), [server]);
+        // Another key may be for other tools.
+        return renewals === before ? listing : list(server);
+      };
       await Promise.all(
         wanted.map(async (server) => {
-          const [listing] = await remote.list(agentOf(agentId), [server]);
+          const listing = await list(server);
           // What is configured meanwhile is asked anew.
           if (listing !== undefined && config.mcp === mcp) note(agentId, listing);
         }),
@@ -268,6 +279,15 @@ export function makeMcp({ config, agents, start, log, ...deps }: McpDeps): Mcp {
       // What servers of the last configuration said meanwhile is there before its answer, and what those of this one say, after it.
       void thread?.then(({ remote }) => remote.configure(settings()).then(forget)).catch(() => undefined);
       tasks.changed();
+    },
+    async readSecrets() {
+      // A thread that is lost meanwhile reads them when it starts.
+      const read = await thread?.then(({ remote }) => remote.readSecrets()).catch(() => undefined);
+      if (read === undefined) return nothingRead;
+      const { servers, ...told } = read;
+      if (servers.length > 0) renewals++;
+      for (const own of catalogue.values()) for (const server of servers) own.delete(server);
+      return told;
     },
     cancelTask: (id) => tasks.cancel(id),
     start: () => tasks.start(),

@@ -2,6 +2,7 @@
  * Calls of models between the kernel and the broker: starts the broker's thread with the first call, keeps which call is whose, and
  * ends those of turns and cells that are over. What a lost broker had in hand is asked once more, in the next one.
  */
+import { nothingRead, type SecretsRead } from "../broker/secrets-read.ts";
 import type { AgentBudgets } from "./agent-budgets.ts";
 import type { BrokerForKernel, EmbedAsk, EmbedEnd, ModelSettings } from "../broker/port.ts";
 import type { Kernel } from "../kernel/kernel.ts";
@@ -34,6 +35,8 @@ export interface Models {
   endCell(agentId: string, incarnation: number): void;
   /** The configuration is another one. */
   changed(): void;
+  /** As the broker's. While there is none there is nothing to read. Never rejects. */
+  readSecrets(): Promise<SecretsRead>;
   close(): Promise<void>;
 }
 
@@ -151,6 +154,10 @@ export function makeModels({ kernel, settings, start, budgets, nowMs }: ModelsDe
     changed() {
       // One that is lost, or cannot start, is started with the settings of then.
       void thread?.then(({ remote }) => remote.configure(settings())).catch(() => undefined);
+    },
+    async readSecrets() {
+      const read = await thread?.then(({ remote }) => remote.readSecrets()).catch(() => undefined);
+      return read ?? nothingRead;
     },
     async close() {
       isClosed = true;

@@ -170,8 +170,9 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
       throw error;
     });
 
-  const { send, tellOne, closeDevice, configure, setCallers } = edge.remote;
-  gateway.attachEdge({ send, tellOne, closeDevice, configure, setCallers, publish: edge.tell.publish });
+  const { send, tellOne, closeDevice, configure, readSecrets, setCallers } = edge.remote;
+  const { publish } = edge.tell;
+  gateway.attachEdge({ send, tellOne, closeDevice, configure, readSecrets, setCallers, publish });
   const resumed = await gateway.resume();
   if (resumed.envelopes + resumed.outbound > 0) log.info(resumed, "took up what the last process left");
   const runFile = path.join(config.stateDir, "run", "gateway.json");

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFil
 import os from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
+import { nothingRead } from "../../runtime/broker/secrets-read.ts";
 import { findPaths, loadConfig, resolveConfig } from "../../runtime/config/index.ts";
 import type { ConfigFiles } from "../../runtime/config/last-good.ts";
 import type { Client } from "../../runtime/edge/port.ts";
@@ -128,6 +129,7 @@ describe("a change of the file", () => {
       tellOne: async () => true,
       closeDevice: async () => undefined,
       setCallers: async () => undefined,
+      readSecrets: async () => nothingRead,
       configure: () => Promise.reject(new Error("no")),
       publish: () => undefined,
       send: async () => ({ status: "sent" }),
@@ -164,6 +166,22 @@ describe("a change of the file", () => {
       status: "unchanged",
     });
   });
+});
+
+test("secrets.reload takes up a changed file first, and says when it cannot be used", async () => {
+  const slow = text.replace("debounceMs: 0", "debounceMs: 60000");
+  const { call, file, gateway } = await open(slow);
+  const read = { ok: true, renewed: [], unread: [] };
+  expect(await call("secrets.reload")).toEqual({ ...read, configuration: "unchanged" });
+  writeFileSync(file, slow.replace('"raul"', '"ana"'));
+  expect(await call("secrets.reload")).toEqual({ ...read, configuration: "applied" });
+  expect(await gateway.reply("ana", "hello")).toBe("hello");
+  writeFileSync(file, "{");
+  expect(await call("secrets.reload")).toEqual({ ...read, configuration: "invalid" });
+  writeFileSync(file, slow.replace('"raul"', '"ana"').replace("debounceMs", 'mode: "off", debounceMs'));
+  expect(await call("secrets.reload")).toMatchObject({ configuration: "applied" });
+  writeFileSync(file, slow.replace("debounceMs", 'mode: "off", debounceMs'));
+  expect(await call("secrets.reload")).toEqual({ ...read, configuration: "off" });
 });
 
 describe("config.check", () => {

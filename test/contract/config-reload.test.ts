@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
+import { nothingRead } from "../../runtime/broker/secrets-read.ts";
 import type { ResolvedConfig } from "../../runtime/config/resolved.ts";
 import type { Applied } from "../../runtime/supervisor/config-desk.ts";
 import { actor, moduleOf } from "../support/actors.ts";
@@ -182,6 +183,7 @@ describe("a change that cannot be made", () => {
       tellOne: async () => true,
       closeDevice: async () => undefined,
       setCallers: async () => undefined,
+      readSecrets: async () => nothingRead,
       configure: () => Promise.reject(Object.assign(new Error("no"), refuse)),
       publish: () => undefined,
       send: async () => ({ status: "sent" }),

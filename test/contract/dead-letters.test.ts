@@ -1,5 +1,6 @@
 /** Dead letters as an operator handles them, over the real kernel, cells and store: methods, counts, events, audit. */
 import { expect, test } from "vitest";
+import { nothingRead } from "../../runtime/broker/secrets-read.ts";
 import type { OutboundMessage, SendResult } from "../../channels/port.ts";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
 import type { Store } from "../../runtime/store/port.ts";
@@ -170,6 +171,7 @@ function answersOf(gateway: TestGateway, say: () => Promise<SendResult>): Outbou
     closeDevice: async () => undefined,
     configure: async () => undefined,
     setCallers: async () => undefined,
+    readSecrets: async () => nothingRead,
     publish: () => undefined,
     send: (message) => {
       came.push(message);

@@ -1,5 +1,6 @@
 /** What goes on after a `sessions_send`, on a gateway with real cells (behaviour §3.4, AC-01.5, AC-01.6). */
 import { describe, expect, test } from "vitest";
+import { nothingRead } from "../../runtime/broker/secrets-read.ts";
 import { actor } from "../support/actors.ts";
 import { sessionSettings } from "../support/session-settings.ts";
 import { openGateway, type TestAgent, type TestGateway } from "../support/gateway.ts";
@@ -184,6 +185,7 @@ describe("after a sessions_send", () => {
       closeDevice: async () => undefined,
       configure: async () => undefined,
       setCallers: async () => undefined,
+      readSecrets: async () => nothingRead,
       publish: () => undefined,
       send: async () => ({ status: "failed", reason: "the channel is gone", retry: false }),
     });

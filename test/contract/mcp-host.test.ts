@@ -266,6 +266,45 @@ describe("a server over HTTP", () => {
     expect(await call("echo", { text: "x" })).toMatchObject({ status: "error", code: "worker_unavailable" });
   });
 
+  test("gets another secret with the next call after it was read anew; a call in hand ends as it began, and what is the same stays", async () => {
+    const stateDir = await mkdtemp(path.join(os.tmpdir(), "mcp-state-"));
+    await keepSecret(stateDir, "notes", "first", 1);
+    const [server, other] = [await openHttpMcp(), await openHttpMcp()];
+    closing.unshift(server.close, other.close);
+    const headers = { "x-key": { ref: { source: "store", id: "notes" } } } as const;
+    const { host, text } = await open(
+      [httpServer("test", server.url, headers), httpServer("other", other.url, { "x-key": { value: "plain" } })],
+      undefined,
+      stateDir,
+    );
+    const slow = text("report");
+    await text("echo", { text: "x" }, "other");
+    await eventually(() => expect(server.tasks.begun).toHaveLength(1));
+    expect(await host.readSecrets()).toEqual({ renewed: [], unread: [], servers: [] });
+    await keepSecret(stateDir, "notes", "second", 2);
+    expect(await host.readSecrets()).toEqual({
+      renewed: ["mcp.servers.test.headers.x-key"],
+      unread: [],
+      servers: ["test"],
+    });
+    const begun = server.seen.length;
+    expect(await text("echo", { text: "again" })).toBe("again");
+    expect(server.seen.slice(begun).map((seen) => seen["x-key"])).not.toContain("first");
+    await server.tasks.finish("42 pages");
+    expect(await slow).toBe("42 pages");
+    // Of before, whose last call this was: the session is given back.
+    await eventually(() => expect(server.ended).toEqual(["first"]));
+    await removeSecret(stateDir, "notes");
+    expect(await host.readSecrets()).toMatchObject({
+      renewed: [],
+      unread: [{ path: "mcp.servers.test.headers.x-key", message: "store: notes: there is none" }],
+      servers: [],
+    });
+    expect(await text("echo", { text: "still" })).toBe("still");
+    expect(server.seen.at(-1)?.["x-key"]).toBe("second");
+    expect(other.ended).toEqual([]);
+  });
+
   test("that refuses, redirects elsewhere or sends too much is not available, with the reason for the operator", async () => {
     const answers: Record<string, (response: import("node:http").ServerResponse) => unknown> = {
       refuses: (response) => response.writeHead(401).end("who are you"),

@@ -6,6 +6,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { expect, test } from "vitest";
+import { nothingRead } from "../../runtime/broker/secrets-read.ts";
 import { defaultSupervision } from "../../runtime/kernel/supervision.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
 import type { BrokerForKernel } from "../../runtime/broker/port.ts";
@@ -104,6 +105,7 @@ async function play(script: readonly RecordedTurn[], module: Partial<TestAgent>)
     cancel: async () => undefined,
     embed: () => Promise.reject(new Error("this conversation has no vectors")),
     configure: async () => undefined,
+    readSecrets: async () => nothingRead,
   };
   const exec = execSettings({ tools: { exec: { security: "full", ask: "off" } } });
   const supervision = {

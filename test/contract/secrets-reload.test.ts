@@ -1,16 +1,26 @@
-/** `secrets.reload`: a key that was changed where its program finds it counts at once. */
-import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
+/** `secrets.reload`: what was changed where a reference leads counts at once, also for what is connected; what is the same is left alone. */
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { expect, onTestFinished, test } from "vitest";
+import { keepSecret, removeSecret } from "../../runtime/broker/secret-file.ts";
 import { makeEdge } from "../../runtime/edge/edge.ts";
 import { makeSecretReader } from "../../runtime/broker/secret-refs.ts";
+import type { Client } from "../../runtime/edge/port.ts";
+import { limits } from "../../runtime/kernel/limits.ts";
+import { startChannelThread } from "../../runtime/supervisor/channels/start-channel.ts";
 import { makeBrokerStart } from "../../runtime/supervisor/start-broker.ts";
+import { makeMcpStart } from "../../runtime/supervisor/start-mcp.ts";
+import { actor } from "../support/actors.ts";
+import { makeMessage, openBotApi } from "../support/bot-api.ts";
 import { provider } from "../support/broker.ts";
-import { openGateway } from "../support/gateway.ts";
+import { eventually } from "../support/eventually.ts";
+import { groupsOf, openGateway } from "../support/gateway.ts";
+import { httpServer, openHttpMcp } from "../support/mcp.ts";
 import { answerWire, openWireServer } from "../support/model-servers.ts";
 import { postJson, settingsWith } from "./edge-kit.ts";
 
+const operator: Client = { clientId: "cli", connId: "c", mode: "cli", scopes: ["operator.admin"] };
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 test("models and the gateway's doors have it with the next use, and what was before opens nothing", async () => {
@@ -59,7 +69,132 @@ test("models and the gateway's doors have it with the next use, and what was bef
   expect([await used(), await opens("key-one")]).toEqual(["key-one", 200]);
   await writeFile(kept, "key-two");
   expect([await used(), await opens("key-two")]).toEqual(["key-one", 401]);
-  const client = { clientId: "cli", connId: "c", mode: "cli", scopes: ["operator.admin"] } as never;
-  expect(await gateway.doors.rpc(client, "secrets.reload", {})).toMatchObject({ ok: true, payload: { ok: true } });
+  expect(await gateway.doors.rpc(operator, "secrets.reload", {})).toEqual({
+    ok: true,
+    payload: { ok: true, configuration: "unchanged", renewed: ["hooks.token"], unread: [] },
+  });
   expect([await used(), await opens("key-two"), await opens("key-one")]).toEqual(["key-two", 200, 401]);
+  await rm(kept);
+  const lost = await gateway.doors.rpc(operator, "secrets.reload", {});
+  expect(lost).toMatchObject({
+    payload: {
+      renewed: [],
+      unread: [
+        { path: "hooks.token", message: expect.stringContaining("vault x: ") },
+        { path: "models.providers.anthropic.apiKey", message: expect.stringContaining("ended with exit code 1") },
+      ],
+    },
+  });
+  expect(JSON.stringify(lost)).not.toContain("key-");
+  // What cannot be read leaves the door as it was.
+  expect(await opens("key-two")).toBe(200);
+});
+
+test("an account goes on with the bot's next token at once: nothing is lost, nothing is answered twice, and the other account stays connected", async () => {
+  const stateDir = await mkdtemp(path.join(os.tmpdir(), "reload-"));
+  const api = await openBotApi();
+  onTestFinished(() => api.close());
+  const [first, next, raul] = ["1:A", "1:B", "2:C"] as const;
+  api.addBot(first, "main_bot");
+  api.addBot(raul, "raul_bot");
+  await keepSecret(stateDir, "main-bot", first, 1);
+  await keepSecret(stateDir, "raul-bot", raul, 1);
+  const keyOf = (account: string) => `channels.telegram.accounts.${account}.botToken`;
+  const bot = (account: string) => ({
+    botToken: { key: keyOf(account), ref: { source: "store", id: `${account}-bot` } } as const,
+    apiRoot: api.root,
+    textChunkLimit: 4_000,
+  });
+  const gateway = await openGateway(
+    [{ id: "main" }, { id: "raul" }],
+    {
+      stateDir,
+      channels: { telegram: { main: bot("main"), raul: bot("raul") } },
+      channelDefaults: { telegram: "main" },
+      groups: groupsOf({
+        channels: { telegram: { dmPolicy: "open", allowFrom: ["*"], accounts: { main: {}, raul: {} } } },
+      }),
+      bindings: [
+        { index: 0, agentId: "main", match: { channel: "telegram", accountId: "main" } },
+        { index: 1, agentId: "raul", match: { channel: "telegram", accountId: "raul" } },
+      ],
+    },
+    { startChannel: startChannelThread },
+  );
+  const ask = (token: string, id: number) =>
+    api.push(token, { message: makeMessage({ text: "who are you", message_id: id }) });
+  const reload = () => gateway.doors.rpc(operator, "secrets.reload", {});
+  const logins = (token: string) => api.calls.filter((call) => call.token === token && call.method === "getMe").length;
+  ask(first, 1);
+  ask(raul, 1);
+  await eventually(() => expect([api.sent(first).length, api.sent(raul).length]).toEqual([1, 1]));
+  expect(await reload()).toMatchObject({ payload: { renewed: [], unread: [] } });
+  await eventually(() => expect(api.unconfirmed(first)).toBe(0));
+
+  api.renewToken(first, next);
+  // While nobody is connected with it, and once more what was answered.
+  ask(next, 2);
+  ask(next, 1);
+  await keepSecret(stateDir, "main-bot", next, 2);
+  await removeSecret(stateDir, "raul-bot");
+  expect(await reload()).toEqual({
+    ok: true,
+    payload: {
+      ok: true,
+      configuration: "unchanged",
+      renewed: [keyOf("main")],
+      unread: [
+        {
+          path: keyOf("raul"),
+          message: "store: raul-bot: there is none",
+          remedy: expect.stringContaining("cloister secrets set"),
+        },
+      ],
+    },
+  });
+  await eventually(() => expect(api.sent(next)).toHaveLength(1));
+  ask(next, 3);
+  ask(raul, 2);
+  await eventually(() => expect([api.sent(next).length, api.sent(raul).length]).toEqual([2, 2]));
+  await eventually(() => expect([api.unconfirmed(next), api.unconfirmed(raul)]).toEqual([0, 0]));
+  await gateway.drain(1_000);
+  expect([api.sent(first).length, api.sent(next).length, api.sent(raul).length]).toEqual([1, 2, 2]);
+  expect([logins(first), logins(next), logins(raul)]).toEqual([1, 1, 1]);
+  expect(api.violations).toEqual([]);
+});
+
+test("the next call of an MCP server has its other secret, and the tools that are there for it", async () => {
+  const stateDir = await mkdtemp(path.join(os.tmpdir(), "reload-"));
+  await keepSecret(stateDir, "web", "first", 1);
+  const web = await openHttpMcp();
+  onTestFinished(() => web.close());
+  const server = httpServer("web", web.url, { "x-key": { ref: { source: "store", id: "web" } } });
+  const gateway = await openGateway(
+    [{ id: "main", ...actor("tool-user") }],
+    {
+      stateDir,
+      mcp: {
+        servers: [server],
+        rules: [{ server: "web", agents: ["*"], include: [], exclude: [] }],
+        idleMs: limits.mcpIdleMs,
+      },
+    },
+    { startMcp: makeMcpStart(quiet, async () => ({})) },
+  );
+  const call = async (text: string) =>
+    JSON.parse(
+      await gateway.reply(
+        "main",
+        JSON.stringify({ tool: "call", params: { name: "mcp__web__echo", params: { text } } }),
+      ),
+    ) as unknown;
+  expect(await call("one")).toEqual({ status: "ok", text: "one" });
+  await keepSecret(stateDir, "web", "second", 2);
+  expect(await gateway.doors.rpc(operator, "secrets.reload", {})).toMatchObject({
+    payload: { renewed: ["mcp.servers.web.headers.x-key"], unread: [] },
+  });
+  await eventually(() => expect(web.ended).toEqual(["first"]));
+  const before = web.seen.length;
+  expect(await call("two")).toEqual({ status: "ok", text: "two" });
+  expect(new Set(web.seen.slice(before).map((seen) => seen["x-key"]))).toEqual(new Set(["second"]));
 });

@@ -183,6 +183,7 @@ export const rooms: readonly Room[] = [
       "runtime/broker/port.ts",
       "runtime/broker/allowed-models.ts",
       "runtime/broker/own.ts",
+      "runtime/broker/secrets-read.ts",
       "runtime/broker/hide.ts",
     ],
     why: "What crosses between the broker's thread and the kernel's, which models an agent may ask, and how credentials are taken out of what others say.",

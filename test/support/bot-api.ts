@@ -72,6 +72,8 @@ export interface BotApi {
   /** A file that somebody sends: by its id. */
   addFile(id: string, content: string): void;
   addBot(token: string, username: string): { readonly id: number };
+  /** Its owner has BotFather make another token: the one from before opens nothing any more. */
+  renewToken(token: string, next: string): void;
   /** Somebody writes. Gives the update's number. */
   push(
     token: string,
@@ -405,6 +407,10 @@ export async function openBotApi(watch: Watch = () => undefined): Promise<BotApi
       const none = { webhook: undefined, menu: undefined, poll: undefined, called: new Set<Update>() };
       bots.set(token, { token, id, username, updates: [], nextUpdateId: 500, confirmedUpTo: 0, ...none });
       return { id };
+    },
+    renewToken(token, next) {
+      bots.set(next, { ...botOf(token), token: next, poll: undefined });
+      bots.delete(token);
     },
     push(token, update) {
       const bot = botOf(token);

@@ -1,4 +1,5 @@
 /** A gateway in this process: real kernel, real cells, a store in memory, a recorder instead of the edge. */
+import { nothingRead } from "../../runtime/broker/secrets-read.ts";
 import { loopBounds } from "./loop-bounds.ts";
 import { makeToolsStart } from "../../runtime/supervisor/tools/host-tools.ts";
 import { makeMemoryStart } from "../../runtime/supervisor/tools/memory.ts";
@@ -234,6 +235,7 @@ export async function openGateway(
     closeDevice: async () => undefined,
     configure: async () => undefined,
     setCallers: async () => undefined,
+    readSecrets: async () => nothingRead,
     publish: (published) => {
       events.push(...published);
       changed();

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { randomUUID } from "node:crypto";
 import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
+import type { SecretValue } from "../../runtime/broker/port.ts";
 import type { McpServer } from "../../runtime/mcp/port.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
 import { makeTestServer, TestTasks } from "../fixtures/mcp/tools.ts";
@@ -27,7 +28,7 @@ export const stdioServer = (
 export const httpServer = (
   name: string,
   url: string,
-  headers: Readonly<Record<string, { value: string }>> = {},
+  headers: Readonly<Record<string, SecretValue>> = {},
   changes: Partial<McpServer> = {},
 ): McpServer => ({
   name,
@@ -40,6 +41,8 @@ export interface HttpMcp {
   readonly url: string;
   /** Headers of the requests that came. */
   readonly seen: readonly IncomingMessage["headers"][];
+  /** What those had as `x-key` that gave their session back. */
+  readonly ended: readonly unknown[];
   /** What it carries out: the same for all of its sessions. */
   readonly tasks: TestTasks;
   /** As if it were started again: it knows no session any more. */
@@ -53,9 +56,11 @@ export async function openHttpMcp(
 ): Promise<HttpMcp> {
   const sessions = new Map<string, StreamableHTTPServerTransport>();
   const seen: IncomingMessage["headers"][] = [];
+  const ended: unknown[] = [];
   const tasks = new TestTasks();
   const server: Server = createServer((request, response) => {
     seen.push(request.headers);
+    if (request.method === "DELETE") ended.push(request.headers["x-key"]);
     if (answer?.(request, response) === true) return;
     void serve(request, response);
   });
@@ -76,6 +81,7 @@ export async function openHttpMcp(
   return {
     url: `http://127.0.0.1:${port}/mcp`,
     seen,
+    ended,
     tasks,
     forget: () => {
       for (const transport of sessions.values()) void transport.close();

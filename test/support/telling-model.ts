@@ -1,4 +1,5 @@
 /** A model that says what the test says, when it says it: the gateway asks it as its broker. */
+import { nothingRead } from "../../runtime/broker/secrets-read.ts";
 import type { BrokerForKernel } from "../../runtime/broker/port.ts";
 import type { ModelAnswer } from "../../runtime/thread/model-port.ts";
 import type { GatewayParts } from "../../runtime/supervisor/gateway-parts.ts";
@@ -30,6 +31,7 @@ export function makeTellingModel(begin = ""): TellingModel {
     cancel: async () => undefined,
     embed: () => Promise.reject(new Error("this test has no vectors")),
     configure: async () => undefined,
+    readSecrets: async () => nothingRead,
   };
   return {
     startBroker: async (_settings, hear) => {

@@ -3,6 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { keepSecret, listSecrets, removeSecret } from "../../broker/secret-file.ts";
 import { findPaths } from "../../config/index.ts";
 import { failure, isCoded } from "../../kernel/errors.ts";
+import type { SecretsReload } from "../../supervisor/config-desk.ts";
 import { askLine, readPipe } from "../ask-line.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
 import { withGateway } from "../open-client.ts";
@@ -56,12 +57,32 @@ export async function runSecretsRemove(context: CliContext, name: string, { json
 
 export function runSecretsReload(context: CliContext, { json }: SecretsOptions): Promise<ExitCode> {
   return withGateway(context, ["operator.admin"], async (client) => {
-    const payload = await client.request("secrets.reload", {});
+    const payload = (await client.request("secrets.reload", {})) as SecretsReload;
     if (json === true) context.terminal.out(formatJson(payload));
-    else context.terminal.err(`secrets are read again; \`${commandPrefix(context)} logs\` says which cannot be`);
-    return 0;
+    else showReload(context, payload);
+    return payload.unread.length === 0 ? 0 : 1;
   });
 }
+
+function showReload(context: CliContext, { configuration, renewed, unread }: SecretsReload): void {
+  const { terminal } = context;
+  const changed = changes[configuration];
+  if (changed !== undefined) terminal.err(changed(commandPrefix(context)));
+  for (const path of renewed) terminal.out(`${path}: another secret, in use from now on`);
+  for (const { path, message, remedy } of unread)
+    terminal.out(`${path}: cannot be read, and what runs goes on as it is: ${message}; ${remedy}`);
+  if (renewed.length + unread.length === 0 && configuration !== "restarting")
+    terminal.err("what is in use is what is there: nothing began anew");
+}
+
+const changes: Readonly<Partial<Record<SecretsReload["configuration"], (prefix: string) => string>>> = {
+  applied: () => "the configuration had changed as well, and is in force now",
+  restarting: () => "the configuration has changed: the gateway starts again for it, and reads all secrets then",
+  off: () =>
+    "the configuration has changed, or a variable that it names: that counts after a restart (gateway.reload.mode: off)",
+  invalid: (prefix) =>
+    `the configuration cannot be used as it is, and the one in force goes on: \`${prefix} config validate\` says why`,
+};
 
 async function inStateDir<T>(context: CliContext, work: (stateDir: string) => Promise<T>): Promise<T> {
   const { stateDir } = await findPaths(surroundings(context));

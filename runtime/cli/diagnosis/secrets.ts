@@ -1,6 +1,6 @@
 /** References to secrets, followed as the gateway would: which of them lead nowhere. What they lead to is not kept, and in no finding. */
 import type { SecretRef, SecretValue } from "../../broker/port.ts";
-import { isSecretAt, remedyFor } from "../../broker/follow-secrets.ts";
+import { findReferences, remedyFor } from "../../broker/follow-secrets.ts";
 import { profilesFileIn, readProfiles } from "../../broker/profile-file.ts";
 import { makeSecretReader, type SecretReader } from "../../broker/secret-refs.ts";
 import type { ResolvedConfig } from "../../config/index.ts";
@@ -108,11 +108,8 @@ function placesIn(config: ResolvedConfig): readonly Place[] {
 }
 
 /** Most say themselves which key they are of. */
-function placesBelow(told: unknown): readonly Place[] {
-  if (typeof told !== "object" || told === null) return [];
-  if (isSecretAt(told)) return [{ key: told.key, secret: { ref: told.ref } }];
-  return Object.values(told).flatMap(placesBelow);
-}
+const placesBelow = (told: unknown): readonly Place[] =>
+  findReferences(told).map(({ key, ref }) => ({ key, secret: { ref } }));
 
 const placesOfModels = ({ providers }: ResolvedConfig["models"]): readonly Place[] =>
   Object.values(providers).flatMap(({ id, apiKey, headers, oauth }) => {

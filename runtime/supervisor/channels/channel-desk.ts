@@ -3,6 +3,7 @@
  * see how each account stands. A channel that is not configured has no thread, and its code is not loaded.
  */
 import { isDeepStrictEqual } from "node:util";
+import { joinSecretsRead, nothingRead, type SecretsRead } from "../../broker/secrets-read.ts";
 import { type BuiltChannel, builtChannels, type ChannelAccounts, isBuiltChannel } from "../../../channels/built.ts";
 import type {
   AccountSettings,
@@ -90,6 +91,8 @@ export interface ChannelDesk {
   link(channel: string, accountId: string, begins: boolean): Promise<AccountState>;
   /** @throws as `link` */
   unlink(channel: string, accountId: string): Promise<void>;
+  /** Accounts behind whose keys another secret is begin anew with it. Never rejects: a thread that is lost reads them when it starts again. */
+  readSecrets(): Promise<SecretsRead>;
   /** @throws CLOISTER_CHANNEL_UNKNOWN when a channel is named that is not there */
   views(wanted: { readonly channel?: string; readonly probe?: boolean }): Promise<readonly ChannelView[]>;
   close(): Promise<void>;
@@ -283,6 +286,16 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
     },
     link: async (channel, accountId, begins) => remoteFor(channel, accountId).link(accountId, begins),
     unlink: async (channel, accountId) => remoteFor(channel, accountId).unlink(accountId),
+    async readSecrets() {
+      // A channel that begins anew reads them then.
+      await settled.catch(() => undefined);
+      const threads = [...running.values()].map(({ life }) => life.remote());
+      return joinSecretsRead(
+        await Promise.all(
+          threads.map(async (remote) => (await remote?.readSecrets().catch(() => undefined)) ?? nothingRead),
+        ),
+      );
+    },
     async views({ channel: named, probe = false }) {
       if (named !== undefined && !isBuiltChannel(named)) throw unknownChannel(named);
       const shown = [...running].filter(([channel]) => named === undefined || channel === named);

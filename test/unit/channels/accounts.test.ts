@@ -1,9 +1,9 @@
 /** The accounts of a channel in its thread, with an adapter that does what each test says. */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { nothingRead, type SecretsRead } from "../../../runtime/broker/secrets-read.ts";
 import type {
   AccountSettings,
   ChannelAction,
-  ChannelAdapter,
   ChannelHost,
   ChannelManifest,
   InboundEvent,
@@ -11,7 +11,7 @@ import type {
   SendResult,
 } from "../../../channels/port.ts";
 import { serveAccounts } from "../../../runtime/channels/accounts.ts";
-import type { AccountState } from "../../../runtime/channels/port.ts";
+import type { AccountAdapter, AccountState } from "../../../runtime/channels/port.ts";
 import { failure } from "../../../runtime/kernel/errors.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
 import { outbound } from "../../support/channels.ts";
@@ -52,6 +52,8 @@ interface Plan {
   readonly link?: () => void;
   /** When its next run would use another credential. */
   readonly whenOther?: (signal: AbortSignal) => Promise<void>;
+  /** What is behind the keys that it refers to. */
+  readonly readSecrets?: () => Promise<SecretsRead>;
 }
 
 const stay = async (host: ChannelHost, signal: AbortSignal): Promise<void> => {
@@ -71,7 +73,7 @@ function serve(
   const sent: OutboundMessage[] = [];
   const hosts = new Map<string, ChannelHost>();
   const runs = new Map<string, number>();
-  const open = (_: AccountSettings, host: ChannelHost): ChannelAdapter => {
+  const open = (_: AccountSettings, host: ChannelHost): AccountAdapter => {
     const plan = plans[host.accountId] ?? {};
     hosts.set(host.accountId, host);
     return {
@@ -87,6 +89,7 @@ function serve(
       },
       ...(plan.act === undefined ? {} : { act: plan.act }),
       ...(plan.whenOther === undefined ? {} : { whenOther: plan.whenOther }),
+      ...(plan.readSecrets === undefined ? {} : { readSecrets: plan.readSecrets }),
       ...(plan.link === undefined ? {} : { link: plan.link, unlink: async () => undefined }),
     };
   };
@@ -417,4 +420,75 @@ test("agents that share an account change and remove what they have sent themsel
     expect(await change(agentId, messageId, what)).toEqual({ status: "sent" });
   expect(asked[0]).toEqual({ peer, messageId: "mine", change: edit });
   expect(asked).toHaveLength(5);
+});
+
+describe("secrets that are read anew", () => {
+  const unread = [{ path: "channels.x.accounts.lost.botToken", message: "there is none", remedy: "keep it" }];
+  const other = { renewed: ["channels.x.accounts.other.botToken"], unread: [] };
+
+  test("an account behind whose key another one is begins anew at once, and all others are left alone", async () => {
+    const { channel, clock, runs, states } = serve({
+      other: { readSecrets: async () => other },
+      same: { readSecrets: async () => nothingRead },
+      lost: { readSecrets: async () => ({ renewed: [], unread }) },
+      plain: {},
+    });
+    await settle();
+    const before = states.length;
+    const atMs = clock.nowMs();
+    expect(await channel.readSecrets()).toEqual({ ...other, unread });
+    await settle();
+    expect(Object.fromEntries(runs)).toEqual({ other: 2, same: 1, lost: 1, plain: 1 });
+    expect(states.slice(before).map(({ accountId, state }) => [accountId, state.type])).toEqual([
+      ["other", "connecting"],
+      ["other", "connecting"],
+      ["other", "online"],
+    ]);
+    expect(clock.nowMs()).toBe(atMs);
+    await channel.close();
+  });
+
+  test("while it begins anew nothing is sent by the connection of before", async () => {
+    const closed = Promise.withResolvers<void>();
+    const stayLong = async (host: ChannelHost, signal: AbortSignal): Promise<void> => {
+      await stay(host, signal);
+      await closed.promise;
+    };
+    const { channel, sent } = serve({ default: { runs: [stayLong, stay], readSecrets: async () => other } });
+    await settle();
+    await channel.readSecrets();
+    expect(await channel.send(outbound(), 0)).toMatchObject({ status: "failed", retry: true, offline: true });
+    expect(sent).toEqual([]);
+    closed.resolve();
+    await settle();
+    expect(await channel.send(outbound(), 0)).toMatchObject({ status: "sent" });
+    await channel.close();
+  });
+
+  test("an account that its platform did not take is tried with another one, and not with the same again", async () => {
+    const refuse = () => Promise.reject(failure("CLOISTER_CHANNEL_CREDENTIAL", "wrong token"));
+    const { channel, lastState } = serve({
+      other: { runs: [refuse, stay], readSecrets: async () => other },
+      same: { runs: [refuse, stay], readSecrets: async () => nothingRead },
+    });
+    await settle();
+    await channel.readSecrets();
+    await settle();
+    expect([lastState("other")?.type, lastState("same")?.type]).toEqual(["online", "failed"]);
+    await channel.close();
+  });
+
+  test("an account that waits for one that could not be read is tried as soon as it can be", async () => {
+    const miss = () => Promise.reject(failure("CLOISTER_SECRET_MISSING", "it cannot be read"));
+    const { channel, lastState } = serve({
+      there: { runs: [miss, stay], readSecrets: async () => nothingRead },
+      lost: { runs: [miss, stay], readSecrets: async () => ({ renewed: [], unread }) },
+    });
+    await settle();
+    expect([lastState("there")?.type, lastState("lost")?.type]).toEqual(["waiting", "waiting"]);
+    await channel.readSecrets();
+    await settle();
+    expect([lastState("there")?.type, lastState("lost")?.type]).toEqual(["online", "waiting"]);
+    await channel.close();
+  });
 });

@@ -172,3 +172,30 @@ test("what looks for another secret ends with its signal", async () => {
 test("an account with a text has nothing else to look for", () => {
   expect("whenOther" in open("plain").adapter).toBe(false);
 });
+
+test("what is read anew is told by its key when it is another one, and counts with the next connection", async () => {
+  const { adapter, opened, keep, run } = open(at);
+  const renewed = { renewed: ["channels.test.botToken"], unread: [] };
+  // Nothing runs with it so far.
+  expect(await adapter.readSecrets?.()).toEqual(renewed);
+  await run();
+  expect(await adapter.readSecrets?.()).toEqual({ renewed: [], unread: [] });
+  keep(undefined);
+  expect(await adapter.readSecrets?.()).toEqual({
+    renewed: [],
+    unread: [
+      {
+        path: "channels.test.botToken",
+        message: "store: bot: there is none",
+        remedy: "keep it with `cloister secrets set <name>`, or correct channels.test.botToken",
+      },
+    ],
+  });
+  keep("t-2");
+  expect(await adapter.readSecrets?.()).toEqual(renewed);
+  expect(opened).toEqual(["t-1"]);
+  await run();
+  expect(await adapter.readSecrets?.()).toEqual({ renewed: [], unread: [] });
+  expect(opened).toEqual(["t-1", "t-2"]);
+  expect("readSecrets" in open("plain").adapter).toBe(false);
+});

@@ -4,6 +4,7 @@ import path from "node:path";
 import { expect, test } from "vitest";
 import { limits } from "../../../runtime/kernel/limits.ts";
 import { useCliHome } from "./cli-home.ts";
+import { helloOk } from "./scripted-gateway.ts";
 
 const home = useCliHome();
 const canary = "canary-0123456789";
@@ -47,4 +48,39 @@ test("refuses a name that cannot be kept, no value, and what is not there", asyn
     code: "CLOISTER_REQUEST_INVALID",
     message: "Removing the secret none: there is none of this name.",
   });
+});
+
+const reload = async (payload: object, ...more: readonly string[]): Promise<number> => {
+  home.clear();
+  await home.serve(
+    (request, { answer }) => answer(request, request.method === "connect" ? helloOk : { ok: true, ...payload }),
+    { raw: true },
+  );
+  return home.run("secrets", "reload", ...more);
+};
+
+test("reload says which keys have another secret, and which cannot be read, for which it ends with 1", async () => {
+  const key = "channels.slack.accounts.work.botToken";
+  const told = { configuration: "unchanged", renewed: [key], unread: [] };
+  expect(await reload(told)).toBe(0);
+  expect(shown()).toBe(`${key}: another secret, in use from now on\n`);
+  const unread = [{ path: "hooks.token", message: "store: hook: there is none", remedy: "keep it" }];
+  expect(await reload({ ...told, unread })).toBe(1);
+  expect(home.terminal.outText()).toContain(
+    "hooks.token: cannot be read, and what runs goes on as it is: store: hook: there is none; keep it\n",
+  );
+  expect(await reload({ ...told, renewed: [] })).toBe(0);
+  expect(shown()).toBe("what is in use is what is there: nothing began anew\n");
+  expect(await reload(told, "--json")).toBe(0);
+  expect(JSON.parse(home.terminal.outText())).toEqual({ ok: true, ...told });
+});
+
+test.each([
+  ["applied", /is in force now\n/],
+  ["restarting", /starts again for it, and reads all secrets then\n$/],
+  ["off", /counts after a restart \(gateway\.reload\.mode: off\)\n/],
+  ["invalid", /`cloister config validate` says why\n/],
+])("reload says what became of a configuration that has changed: %s", async (configuration, said) => {
+  expect(await reload({ configuration, renewed: [], unread: [] })).toBe(0);
+  expect(home.terminal.errText()).toMatch(said);
 });

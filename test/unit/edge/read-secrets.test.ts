@@ -126,6 +126,68 @@ test("a place that does not answer is asked once, and nothing is heard of it aft
   expect([changed.length, asked, vi.getTimerCount()]).toEqual([1, 3, 0]);
 });
 
+test("a look at once tells which keys are renewed, and keeps the doors whose secrets cannot be read", async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const kept = new Map([
+    ["/k/gateway", "g-1"],
+    ["/k/home", "o-1"],
+  ]);
+  const secrets = {
+    read: async (value: SecretValue) => {
+      const found = "ref" in value ? kept.get(value.ref.id) : undefined;
+      return found === undefined ? { missing: "there is none" } : { value: found };
+    },
+  };
+  const doors = makeDoorSecrets(secrets, () => undefined, 1_000);
+  expect(await doors.look()).toEqual({ renewed: [], unread: [] });
+  const changed: ChangeableSettings[] = [];
+  const some = { ...told, metrics: {}, platforms: [] };
+  (await doors.read<ChangeableSettings>(some)).follow((next) => void changed.push(next));
+  kept.delete("/k/gateway");
+  kept.set("/k/home", "o-2").set("/k/hooks", "h-1");
+  expect(await doors.look()).toEqual({
+    renewed: ["channels.webhook.accounts.home.outboundToken", "hooks.token"],
+    unread: ["channels.webhook.accounts.biz.token", "gateway.auth.token"].map((path) => ({
+      path,
+      message: "there is none",
+      remedy: `let the file be there, of the gateway's user and closed to others, or correct ${path}`,
+    })),
+  });
+  expect(changed).toMatchObject([
+    { auth: { secret: "g-1" }, hooks: { token: "h-1" }, webhook: { accounts: { home: { outboundToken: "o-2" } } } },
+  ]);
+  expect(vi.getTimerCount()).toBe(1);
+  doors.close();
+  expect(await doors.look()).toEqual({ renewed: [], unread: [] });
+  expect([changed.length, vi.getTimerCount()]).toEqual([1, 0]);
+});
+
+test("a look that began before does not bring back what was there then", async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const answers: ((value: { readonly value: string }) => void)[] = [];
+  let isSlow = false;
+  const secrets = {
+    read: async () =>
+      isSlow ? new Promise<{ value: string }>((resolve) => void answers.push(resolve)) : { value: "h-1" },
+  };
+  const doors = makeDoorSecrets(secrets, () => undefined, 1_000);
+  const changed: ChangeableSettings[] = [];
+  const some = { ...told, auth: { mode: "none" } as const, metrics: {}, webhook: null, platforms: [] };
+  (await doors.read<ChangeableSettings>(some)).follow((next) => void changed.push(next));
+  isSlow = true;
+  await vi.advanceTimersByTimeAsync(1_000);
+  const looked = doors.look();
+  await vi.advanceTimersByTimeAsync(0);
+  answers.pop()?.({ value: "h-2" });
+  await vi.advanceTimersByTimeAsync(0);
+  answers.pop()?.({ value: "h-3" });
+  expect(await looked).toEqual({ renewed: ["hooks.token"], unread: [] });
+  expect(changed.map(({ hooks }) => hooks.token)).toEqual(["h-2", "h-3"]);
+  doors.close();
+});
+
 test("all of them are read, and the rest stays as it is", async () => {
   const { settings, lines } = await read();
   expect(settings).toEqual({

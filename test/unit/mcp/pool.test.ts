@@ -1,5 +1,9 @@
 /** Connections to MCP servers: who shares one, when it is closed, and when one that failed is tried again. On a virtual clock. */
+import { mkdtemp } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
 import { describe, expect, test } from "vitest";
+import { keepSecret, removeSecret } from "../../../runtime/broker/secret-file.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
 import type { Connect, Connection } from "../../../runtime/mcp/connection.ts";
 import { isUnavailable, makePool } from "../../../runtime/mcp/pool.ts";
@@ -35,7 +39,14 @@ function open(names: readonly string[] = ["notes"]) {
   const timers = new Set<{ readonly atMs: number; readonly act: () => void }>();
   let nowMs = 0;
   let broken: string | undefined;
-  const connect: Connect = async ({ server: { name }, onEnded, onToolsChanged }) => {
+  const given: string[] = [];
+  const connect: Connect = async ({ server: { name, at }, onEnded, onToolsChanged }) => {
+    if (at.type === "http" && broken === undefined)
+      given.push(
+        Object.values(at.headers)
+          .map((one) => ("value" in one ? one.value : one.missing))
+          .join(" "),
+      );
     if (broken !== undefined) throw new Error(broken);
     const mine: Made = { name, isClosed: false, tools: ["add"], end: onEnded, announce: onToolsChanged };
     made.push(mine);
@@ -91,6 +102,7 @@ function open(names: readonly string[] = ["notes"]) {
   return {
     pool,
     made,
+    given,
     told,
     pass,
     why,
@@ -182,6 +194,66 @@ describe("a connection", () => {
     pool.configure(settings([]));
     next.release();
     expect(made.every(({ isClosed }) => isClosed)).toBe(true);
+  });
+
+  test("whose server would be given another secret ends with its last call; those of others stay, and so does what cannot be read", async () => {
+    const stateDir = await mkdtemp(path.join(os.tmpdir(), "mcp-secrets-"));
+    for (const name of ["a", "b", "c"]) await keepSecret(stateDir, name, `${name}-1`, 0);
+    const { pool, made, given, settings } = open(["a", "b", "c", "plain"]);
+    const referring = (name: string): McpServer => ({
+      ...server(name),
+      at: {
+        type: "http",
+        url: "http://x/",
+        headers: { key: { ref: { source: "store", id: name } }, k: { value: "x" } },
+      },
+    });
+    pool.configure({ ...settings([...["a", "b", "c"].map(referring), server("plain")]), stateDir });
+    const held = await pool.hold(ana, "a");
+    for (const name of ["b", "c", "plain"]) (await pool.hold(ana, name)).release();
+    expect(await pool.readSecrets()).toEqual({ renewed: [], unread: [], servers: [] });
+    await keepSecret(stateDir, "a", "a-2", 1);
+    await removeSecret(stateDir, "b");
+    expect(await pool.readSecrets()).toEqual({
+      renewed: ["mcp.servers.a.headers.key"],
+      unread: [
+        {
+          path: "mcp.servers.b.headers.key",
+          message: "store: b: there is none",
+          remedy: "keep it with `cloister secrets set <name>`, or correct mcp.servers.b.headers.key",
+        },
+      ],
+      servers: ["a"],
+    });
+    expect(made.every(({ isClosed }) => !isClosed)).toBe(true);
+    const next = await pool.hold(ana, "a");
+    expect(next.connection).not.toBe(held.connection);
+    held.release();
+    next.release();
+    expect(made.map(({ name, isClosed }) => [name, isClosed])).toEqual([
+      ["a", true],
+      ["b", false],
+      ["c", false],
+      ["plain", false],
+      ["a", false],
+    ]);
+    expect(given).toEqual(["a-1 x", "b-1 x", "c-1 x", "a-2 x"]);
+    expect(await pool.readSecrets()).toMatchObject({ renewed: [], servers: [] });
+  });
+
+  test("that failed is tried at once when its secrets are read anew, whatever it failed for", async () => {
+    const stateDir = await mkdtemp(path.join(os.tmpdir(), "mcp-secrets-"));
+    await keepSecret(stateDir, "notes", "n-1", 0);
+    const { pool, made, why, fault, settings } = open();
+    const at = { type: "http", url: "http://x/", headers: { key: { ref: { source: "store", id: "notes" } } } } as const;
+    pool.configure({ ...settings([{ ...server("notes"), at }]), stateDir });
+    fault("401");
+    expect(await why()).toContain("could not be reached");
+    expect(await why()).toContain("tried again later");
+    fault(undefined);
+    expect(await pool.readSecrets()).toEqual({ renewed: [], unread: [], servers: ["notes"] });
+    (await pool.hold(ana, "notes")).release();
+    expect(made).toHaveLength(1);
   });
 
   test("of an agent that has another workspace by now is another one", async () => {

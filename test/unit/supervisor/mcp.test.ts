@@ -1,5 +1,6 @@
 /** Calls of MCP tools as the main thread has them, with a thread that answers when the test says so. */
 import { expect, test } from "vitest";
+import { nothingRead } from "../../../runtime/broker/secrets-read.ts";
 import type { ResolvedAgent } from "../../../runtime/config/resolved.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
 import type { KernelForMcp, McpCall, McpForKernel, McpListing } from "../../../runtime/mcp/port.ts";
@@ -14,14 +15,16 @@ const offers = (...names: readonly string[]): McpListing => ({
 });
 
 /** `answer` and `accept` let the thread give its list, and take a configuration. */
-function open() {
+function open(renewed: readonly string[] = []) {
   const calls: McpCall[] = [];
   const listing = Promise.withResolvers<McpListing>();
   const configured = Promise.withResolvers<void>();
   const asked = Promise.withResolvers<void>();
+  let lists = 0;
   let told: KernelForMcp["changed"] = async () => undefined;
   const remote: McpForKernel = {
     list: async () => {
+      lists++;
       asked.resolve();
       return [await listing.promise];
     },
@@ -34,6 +37,7 @@ function open() {
     unfollow: async () => undefined,
     cancelTask: async () => ({ isEnded: true }),
     configure: () => configured.promise,
+    readSecrets: async () => ({ ...nothingRead, servers: renewed }),
     connections: async () => [],
     close: async () => undefined,
   };
@@ -65,6 +69,7 @@ function open() {
     call,
     calls,
     asked: asked.promise,
+    lists: () => lists,
     answer: listing.resolve,
     accept: configured.resolve,
     tell: (one: McpListing) => told("ana", one),
@@ -93,4 +98,21 @@ test("what a server of the last configuration says before the thread knows of th
   await new Promise(setImmediate);
   expect(mcp.isKnown("ana")).toBe(false);
   expect(mcp.namesOf("ana")).toEqual([]);
+});
+
+test("what a server told before it was given another secret is asked for again, also when it was on its way; the others' is kept", async () => {
+  const { mcp, asked, answer, lists } = open(["web"]);
+  const ready = mcp.ready("ana");
+  await asked;
+  await mcp.readSecrets();
+  answer(offers("pay"));
+  await ready;
+  expect([lists(), mcp.namesOf("ana")]).toEqual([2, ["mcp__web__pay"]]);
+  await mcp.readSecrets();
+  expect(mcp.isKnown("ana")).toBe(false);
+  const same = open(["other"]);
+  same.answer(offers("pay"));
+  await same.mcp.ready("ana");
+  await same.mcp.readSecrets();
+  expect(same.mcp.isKnown("ana")).toBe(true);
 });

@@ -1,5 +1,6 @@
 /** Calls of models and the broker's thread: one thread for all, another when it is lost, and none that is forgotten. */
 import { expect, test } from "vitest";
+import { nothingRead } from "../../../runtime/broker/secrets-read.ts";
 import type { BrokerAsk, ModelSettings } from "../../../runtime/broker/port.ts";
 import type { EnvelopeHeader } from "../../../runtime/kernel/envelope.ts";
 import { failure } from "../../../runtime/kernel/errors.ts";
@@ -44,6 +45,7 @@ function open(...answers: readonly (Answer | undefined)[]) {
           cancel: async () => undefined,
           embed: async () => ({ ok: true, vectors: [], used: { input: 1, output: 0 } }),
           configure: async () => undefined,
+          readSecrets: async () => nothingRead,
         },
         stop: async () => void (thread.isStopped = true),
       };

@@ -1,5 +1,6 @@
 /** The channels of a gateway: which run, what goes to which, and what is seen of them. */
 import { describe, expect, test } from "vitest";
+import { nothingRead } from "../../../../runtime/broker/secrets-read.ts";
 import type { ChannelAccounts } from "../../../../channels/built.ts";
 import type { InboundEvent, OutboundMessage } from "../../../../channels/port.ts";
 import type {
@@ -63,6 +64,7 @@ function openDesk(
         called: async () => undefined,
         link: async () => ({ type: "connecting" }),
         unlink: async () => undefined,
+        readSecrets: async () => nothingRead,
         close: async () => undefined,
       };
       return { remote, stop: async () => void (thread.isOpen = false) };
