@@ -18,7 +18,7 @@ import { modeOf, systemPrompt } from "./prompt.ts";
 import { sandboxOf, seesWorkspace } from "./sandbox.ts";
 import { kindOfSession, type SessionKind } from "./session-kind.ts";
 import { spokenText } from "./silence.ts";
-import { makeSkillsOf } from "./skills.ts";
+import { makeSkillsOf, skillsThere } from "./skills.ts";
 import { makeToldWork } from "./told-work.ts";
 import type { Turn } from "./turn.ts";
 
@@ -105,7 +105,12 @@ async function promptOf(
     injects ? bootstrapOf(ctx.workspace, kind, bootstrap, nowMs, { notes, wake }) : [],
     kind === "subagent"
       ? []
-      : skillsOf(ctx.workspace, settings, nowMs, seesWorkspace(sandbox) ? undefined : ctx.workspace.root),
+      : skillsOf(
+          ctx.workspace,
+          { ...settings, ...skillsThere(settings, ctx.session.room) },
+          nowMs,
+          seesWorkspace(sandbox) ? undefined : ctx.workspace.root,
+        ),
   ]);
   return systemPrompt({
     mode: modeOf(kind),
@@ -127,6 +132,7 @@ async function promptOf(
     machine: settings.machine,
     model: wake?.model ?? ctx.session.model ?? ctx.agent.model ?? "of the gateway's choice",
     thinking: ctx.session.thinking ?? settings.thinking ?? "off",
+    groupPrompt: ctx.session.room?.systemPrompt,
     children,
   });
 }

@@ -35,6 +35,8 @@ export interface PromptFacts {
   readonly machine: string;
   readonly model: string;
   readonly thinking: string;
+  /** What the configuration says of the group. */
+  readonly groupPrompt?: string | undefined;
   /** Sub-agents of this session that are at work. */
   readonly children: readonly Child[];
 }
@@ -57,6 +59,7 @@ export function systemPrompt(facts: PromptFacts): string {
           facts.mode === "full" ? memorySection(facts) : undefined,
           facts.mode === "full" ? silence : subagent,
           facts.session.kind === "group" ? group : undefined,
+          groupSection(facts),
           context(facts),
           childrenSection(facts.children),
           `## Date\nToday is ${facts.date}, in the time zone ${facts.timezone}.`,
@@ -123,6 +126,10 @@ You were started for one task, which is the first message. Do that task alone an
 
 const group = `## You are in a group
 Several people read what you answer, and not everything is meant for you. Answer what is asked of you, briefly, and stay silent otherwise.`;
+
+function groupSection({ groupPrompt }: PromptFacts): string | undefined {
+  return groupPrompt === undefined ? undefined : `## About this group\nWritten by whoever runs you.\n\n${groupPrompt}`;
+}
 
 function context({ files }: PromptFacts): string | undefined {
   if (files.length === 0) return undefined;

@@ -10,6 +10,7 @@ import {
   ownSkillFolders,
   type SkillFolder,
 } from "../../runtime/kernel/skills.ts";
+import type { ToldRoom } from "../../runtime/kernel/session-choices.ts";
 import type { AgentSettings } from "../../runtime/thread/agent-settings.ts";
 
 export interface Skill extends Pick<FoundSkill, "name" | "description" | "location"> {
@@ -42,6 +43,15 @@ export function makeSkillsOf(find: FindSkills = makeSkillFinder()): SkillsOf {
       .filter(({ name }) => allowed?.includes(name) ?? true)
       .toSorted((a, b) => (a.name < b.name ? -1 : 1));
   };
+}
+
+/** In a group that names skills those of them that the agent has. */
+export function skillsThere(
+  { skills }: Pick<AgentSettings, "skills">,
+  room: ToldRoom | undefined,
+): Pick<AgentSettings, "skills"> {
+  if (room?.skills === undefined) return {};
+  return { skills: skills === undefined ? room.skills : skills.filter((name) => room.skills?.includes(name)) };
 }
 
 function needsOf({ bins, anyBins, env, config }: FoundSkill["gates"]): string {

@@ -146,17 +146,25 @@ function resolveDebounce({ messages }: Config, channel: string, own: RuleKeys, s
 
 function resolveGroupRules(channel: string, groups: NonNullable<RuleKeys["groups"]>): Record<string, GroupRule> {
   return Object.fromEntries(
-    Object.entries(groups).map(([id, { enabled, requireMention, users, tools, toolsBySender }]) => [
-      id.trim() === "*" ? "*" : roomCase(channel, id),
-      {
-        enabled: enabled ?? true,
-        ...(users === undefined ? {} : { users: users.map((sender) => normalizeSender(channel, sender)) }),
-        ...(requireMention === undefined ? {} : { requireMention }),
-        ...(tools === undefined ? {} : { tools: resolveToolLists(tools) }),
-        ...(toolsBySender === undefined ? {} : { toolsBySender: resolveSenderTools(toolsBySender) ?? {} }),
-      },
-    ]),
+    Object.entries(groups).map(
+      ([id, { enabled, requireMention, users, tools, toolsBySender, systemPrompt, skills }]) => [
+        id.trim() === "*" ? "*" : roomCase(channel, id),
+        {
+          enabled: enabled ?? true,
+          ...(users === undefined ? {} : { users: users.map((sender) => normalizeSender(channel, sender)) }),
+          ...(requireMention === undefined ? {} : { requireMention }),
+          ...(tools === undefined ? {} : { tools: resolveToolLists(tools) }),
+          ...(toolsBySender === undefined ? {} : { toolsBySender: resolveSenderTools(toolsBySender) ?? {} }),
+          ...toldOf(systemPrompt?.trim() ?? "", skills),
+        },
+      ],
+    ),
   );
+}
+
+function toldOf(systemPrompt: string, skills: readonly string[] | undefined): Pick<GroupRule, "told"> {
+  if (systemPrompt === "" && skills === undefined) return {};
+  return { told: { ...(systemPrompt === "" ? {} : { systemPrompt }), ...(skills === undefined ? {} : { skills }) } };
 }
 
 function resolveGuildRules(channel: string, guilds: WrittenGuilds): Record<string, GuildRule> {

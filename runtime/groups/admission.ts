@@ -10,6 +10,7 @@
 import type { GroupTools } from "../../auth/tool-policy.ts";
 import type { InboundEvent, Peer } from "../../channels/port.ts";
 import { splitTopic, roomCase } from "../routing/session-key.ts";
+import type { ToldRoom } from "../kernel/session-choices.ts";
 import { type AccountRules, type GroupRule, type GuildChannelRule, normalizeSender, type RuleName } from "./rules.ts";
 
 export type AdmissionStep = "self" | "allowBots" | "dmPolicy" | "groupPolicy" | "group" | "sender";
@@ -239,6 +240,14 @@ export function findGroupTools(
     ...(tools === undefined ? {} : { tools }),
     ...(toolsBySender === undefined ? {} : { toolsBySender }),
   };
+}
+
+/** What a model is told in a group; undefined: nothing is written. */
+export function findToldRoom(
+  rules: AccountRules,
+  facts: Pick<AdmissionFacts, "channel" | "peer" | "parentPeer">,
+): ToldRoom | undefined {
+  return findListed(rules, facts)?.rule.told;
 }
 
 type PlaceFacts = Pick<AdmissionFacts, "channel" | "peer" | "parentPeer" | "guildId">;

@@ -1,5 +1,5 @@
 /** Door of the groups room: who may write, what is meant for whom, what an agent of a group is told. All of it is pure. */
-export { findGroupTools, isServed, judgeAdmission } from "./admission.ts";
+export { findGroupTools, findToldRoom, isServed, judgeAdmission } from "./admission.ts";
 export { type AgentReply, digestLines, findBroadcast, makeBroadcast, type Round } from "./broadcast.ts";
 export { explainAdmission, formatAdmission } from "./explain-admission.ts";
 export { makeLoopGuard, pairName } from "./loop-guard.ts";

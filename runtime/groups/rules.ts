@@ -4,6 +4,7 @@
  */
 
 import type { ToolLists } from "../../auth/tool-policy.ts";
+import type { ToldRoom } from "../kernel/session-choices.ts";
 
 export type DmPolicy = "pairing" | "allowlist" | "open" | "disabled";
 export type GroupPolicy = "allowlist" | "open" | "disabled";
@@ -31,6 +32,8 @@ export interface GroupRule {
   /** Narrow what its messages may make an agent do (`auth/tool-policy.ts`). */
   readonly tools?: ToolLists;
   readonly toolsBySender?: Readonly<Record<string, ToolLists>>;
+  /** What a model is told there; absent: nothing is written. */
+  readonly told?: ToldRoom;
 }
 
 /** Who is heard in a guild, or in one of its channels: whoever is in one of both lists. Absent: `groupAllowFrom` and what follows it. */

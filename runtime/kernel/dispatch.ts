@@ -158,6 +158,7 @@ export function makeTurn(k: KernelState, agent: AgentEntry, mail: Mail, nowMs: n
     choices: undefined,
     notices: undefined,
     historyTurns: undefined,
+    room: undefined,
     answered: undefined,
     holdsPlace: false,
     streamed: 0,

@@ -948,6 +948,9 @@ export const limits = {
   /** Characters kept of one of them, and given of all together to one turn, the newest first. Source: the bounds of a digest, below. */
   roomRowCharsMax: 4_000,
   roomContextCharsMax: 64_000,
+  /** Characters that the configuration says to the model of a group's agents, and skills that it names: each of its turns has them with its header. */
+  roomPromptCharsMax: 8_000,
+  roomSkillsMax: 100,
   /** New sessions that a main session's next turn is told of by name; one line each in its prompt. Of more, the oldest are counted. */
   sessionNoticesMax: 20,
   /** Tasks of a session that its card names; the result of `session_status` has more of them. */

@@ -57,17 +57,27 @@ export interface LearnedAtBegin {
   readonly notices?: readonly SessionNotice[] | undefined;
   /** Of a direct chat: so many earlier messages its channel lets a model see. */
   readonly historyTurns?: number | undefined;
+  readonly room?: ToldRoom | undefined;
+}
+
+/** What the configuration says of the group that the conversation is in. */
+export interface ToldRoom {
+  /** Said to the model beside everything else. */
+  readonly systemPrompt?: string;
+  /** Names of the skills that may be used there, of those that the agent has; absent: all of them. */
+  readonly skills?: readonly string[];
 }
 
 export function learn(
   turn: { -readonly [Name in keyof Required<LearnedAtBegin>]: LearnedAtBegin[Name] },
-  { choices, notices, historyTurns }: LearnedAtBegin,
+  { choices, notices, historyTurns, room }: LearnedAtBegin,
   own: TurnChoices | undefined,
 ): void {
   // The credential that was chosen with another model is not meant.
   turn.choices = own === undefined ? choices : { ...(own.model === undefined ? choices : without(choices)), ...own };
   turn.notices = notices;
   turn.historyTurns = historyTurns;
+  turn.room = room;
 }
 
 function without(choices: SessionChoices | undefined): SessionChoices {
@@ -100,5 +110,6 @@ export function formatHeader(header: EnvelopeHeader, learned?: LearnedAtBegin): 
     choices: learned?.choices && { ...learned.choices, authProfile: undefined },
     notices: learned?.notices,
     historyTurns: learned?.historyTurns,
+    room: learned?.room,
   });
 }

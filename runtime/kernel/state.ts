@@ -25,7 +25,7 @@ import type { KernelSettings } from "./settings.ts";
 import type { LiveRun } from "./live-run.ts";
 import type { Tokens } from "./run-rows.ts";
 import type { CheckedSend } from "./sends.ts";
-import type { SessionChoices } from "./session-choices.ts";
+import type { SessionChoices, ToldRoom } from "./session-choices.ts";
 import type { SessionNotice } from "./session-notices.ts";
 import type { CallId, StepRow } from "./steps.ts";
 import type { TurnRow } from "./turn-rows.ts";
@@ -91,6 +91,7 @@ export interface Turn {
   choices: SessionChoices | undefined;
   notices: readonly SessionNotice[] | undefined;
   historyTurns: number | undefined;
+  room: ToldRoom | undefined;
   /** Models that answered in it, also in an earlier delivery. */
   answered: Set<string> | undefined;
   /** Counts in its lane, if that has places. Given back while the turn waits for an ask. */

@@ -5,9 +5,10 @@
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { agentOfKey } from "../kernel/agent-of-key.ts";
-import type { Outcome } from "../kernel/envelope.ts";
+import type { EnvelopeHeader, Outcome } from "../kernel/envelope.ts";
 import { type ErrorCode, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
+import type { LearnedAtBegin } from "../kernel/session-choices.ts";
 import type { Effect } from "../kernel/state.ts";
 import { storedOutcome } from "../kernel/turns.ts";
 import { sessionChannel, sessionKind } from "../routing/index.ts";
@@ -15,6 +16,7 @@ import type { Store } from "../store/port.ts";
 import type { AgentBudgets } from "./agent-budgets.ts";
 import type { Logger } from "./driver.ts";
 import { historyTurnsOf } from "./direct-history.ts";
+import { toldRoomOf } from "./told-room.ts";
 import { resetFor } from "./reset-rules.ts";
 import { noticesFor } from "./session-notices.ts";
 import type { Runs } from "./runs.ts";
@@ -131,9 +133,9 @@ export function makeStoreEffects(deps: StoreEffectsDeps): (effect: StoreEffect) 
           })
           .then(
             (result) => {
-              const historyTurns = historyTurnsOf(config.groups, effect.header);
-              const isBounded = result.status === "begun" && historyTurns !== undefined;
-              kernel.begun(effect.agentId, effect.turn, isBounded ? { ...result, historyTurns } : result, nowMs());
+              const learned =
+                result.status === "begun" ? { ...result, ...ofPlace(config.groups, effect.header) } : result;
+              kernel.begun(effect.agentId, effect.turn, learned, nowMs());
             },
             (error: unknown) =>
               kernel.begun(effect.agentId, effect.turn, { status: "failed", refusal: toRefusal(error) }, nowMs()),
@@ -177,4 +179,14 @@ export function makeStoreEffects(deps: StoreEffectsDeps): (effect: StoreEffect) 
         return;
     }
   };
+}
+
+/** What a turn learns of where its conversation is. */
+function ofPlace(
+  groups: ResolvedConfig["groups"],
+  header: EnvelopeHeader,
+): Pick<LearnedAtBegin, "historyTurns" | "room"> {
+  const historyTurns = historyTurnsOf(groups, header);
+  const room = toldRoomOf(groups, header);
+  return { ...(historyTurns === undefined ? {} : { historyTurns }), ...(room === undefined ? {} : { room }) };
 }

@@ -5,7 +5,7 @@
 import type { DownReason, ModuleCommand, Provenance } from "../kernel/envelope.ts";
 import type { Stamp } from "../kernel/kept-files.ts";
 import type { RunOutcome } from "../kernel/run-rows.ts";
-import type { VerboseLevel } from "../kernel/session-choices.ts";
+import type { ToldRoom, VerboseLevel } from "../kernel/session-choices.ts";
 import type { SessionNotice } from "../kernel/session-notices.ts";
 import type { AgentSettings } from "./agent-settings.ts";
 import type { Model, ModelThinking } from "./model-port.ts";
@@ -215,6 +215,8 @@ export interface Context<S extends object> {
     readonly notices?: readonly SessionNotice[];
     /** Of a direct chat: so many earlier messages its channel lets a model see (`dmHistoryLimit`); absent: all. */
     readonly historyTurns?: number;
+    /** Of a group: what the configuration says to its model, and which skills count there. */
+    readonly room?: ToldRoom;
   };
   /** The session's durable state. Change it in place; it is committed with the turn, and only with it. */
   state: S;

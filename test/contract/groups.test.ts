@@ -351,6 +351,16 @@ test("a turn of a direct chat learns how much of it the channel shows, as the co
   expect(await ended(again, direct("hi again"))).toBe("all");
 });
 
+test("a turn of a group learns what the configuration says of it to the model", async () => {
+  const tea = { requireMention: false, systemPrompt: "Only about tea.", skills: ["notes"] };
+  const written = { channels: { webhook: { allowFrom: ["*"], groupPolicy: "open", groups: { room: tea } } } };
+  const gateway = await open([{ id: "a", answer: 'JSON.stringify(ctx.session.room ?? "none")' }], written);
+  expect(await ended(gateway, said("hi", { peer: { kind: "group", id: "room" } }))).toBe(
+    '{"systemPrompt":"Only about tea.","skills":["notes"]}',
+  );
+  expect(await gateway.reply("a", "hi")).toBe('"none"');
+});
+
 test("what one person writes in quick succession is one turn; a file ends the wait, and a command does not wait", async () => {
   const written = {
     messages: { inbound: { byChannel: { webhook: 60_000 } } },

@@ -17,8 +17,8 @@ const heard = () => ({
   roles: key("Roles whose members are heard.", z.array(platformId()).optional()),
   tools: later("tools of guilds", "Use `groups` with the id of the channel.", anyMap().optional()),
   toolsBySender: later("tools of guilds", "Use `groups` with the id of the channel.", anyMap().optional()),
-  skills: later("skills", "Skills there.", anyValue()),
-  systemPrompt: later("model", "Prompt there.", z.string().optional()),
+  skills: later("skills of guilds", "Use `groups` with the id of the channel.", anyValue()),
+  systemPrompt: later("prompts of guilds", "Use `groups` with the id of the channel.", z.string().optional()),
 });
 
 const guild = () =>

@@ -36,8 +36,14 @@ export const group = () =>
     users: key("Senders that are heard in this group; instead of `groupAllowFrom`.", listOfSenders().optional()),
     tools: key("Narrows the tools of turns that messages of this group begin.", toolLists().optional()),
     toolsBySender: toolsBySender(),
-    skills: later("skills", "Skills in this group.", anyValue()),
-    systemPrompt: later("model", "Prompt in this group.", z.string().optional()),
+    skills: key(
+      "Names of the skills that an agent's model may use in this group, of those that it has; `[]` = none. Default: all of them.",
+      z.array(filledText()).max(limits.roomSkillsMax).optional(),
+    ),
+    systemPrompt: key(
+      "Said to an agent's model in this group, beside everything else.",
+      z.string().max(limits.roomPromptCharsMax).optional(),
+    ),
   });
 
 /** What every channel has, at its root and again in each account. Made once: as schemas of their own they were half of the memory of all. */

@@ -13,7 +13,6 @@ import {
 } from "../../../auth/tool-policy.ts";
 import { schedulePairingId } from "../../../auth/compile-pairings.ts";
 import { isNamed, mcpTools, memoryTools } from "../../../auth/tool-names.ts";
-import type { Peer } from "../../../channels/port.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
 import { findGroupTools, findRules } from "../../groups/index.ts";
 import type { EnvelopeHeader } from "../../kernel/envelope.ts";
@@ -23,6 +22,7 @@ import { isSubagentKey, parseSessionKey, sessionKind } from "../../routing/index
 import type { Logger } from "../driver.ts";
 import type { Mcp } from "../mcp.ts";
 import { isSandboxed } from "../sandboxed.ts";
+import { readRoom } from "../told-room.ts";
 import { describeTools } from "./specs.ts";
 import type { ToolTable } from "./table.ts";
 
@@ -216,10 +216,4 @@ export function groupOf(
   if (room === undefined) return undefined;
   const facts = { channel, peer: room, ...(parent === undefined ? {} : { parentPeer: parent }) };
   return findGroupTools(findRules(config.groups, channel, accountId), facts);
-}
-
-/** Undefined: it is a person. */
-function readRoom(peer: string): Peer | undefined {
-  const [kind, ...rest] = peer.split(":");
-  return kind === "group" || kind === "channel" ? { kind, id: rest.join(":") } : undefined;
 }

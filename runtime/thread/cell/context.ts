@@ -150,7 +150,7 @@ export function makeContext(
   };
 }
 
-function sessionOf({ choices, notices, historyTurns }: DeliveredHeader): Omit<Context<object>["session"], "key"> {
+function sessionOf({ choices, notices, historyTurns, room }: DeliveredHeader): Omit<Context<object>["session"], "key"> {
   const { model, thinking, verbose, light } = choices ?? {};
   return {
     ...(model === undefined ? {} : { model }),
@@ -159,5 +159,6 @@ function sessionOf({ choices, notices, historyTurns }: DeliveredHeader): Omit<Co
     ...(light === undefined ? {} : { light }),
     ...(notices === undefined ? {} : { notices }),
     ...(historyTurns === undefined ? {} : { historyTurns }),
+    ...(room === undefined ? {} : { room }),
   };
 }

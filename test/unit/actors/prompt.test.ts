@@ -65,6 +65,14 @@ describe("the system prompt", () => {
     expect(text).toContain("## You are a sub-agent");
   });
 
+  it("says of a group what the configuration says of it", () => {
+    const session = { key: "agent:raul:irc:group:x", kind: "group" } as const;
+    const text = systemPrompt({ ...facts, session, groupPrompt: "Only about tea." });
+    expect(text).toContain("## You are in a group");
+    expect(text).toContain("## About this group\nWritten by whoever runs you.\n\nOnly about tea.");
+    expect(systemPrompt({ ...facts, session })).not.toContain("## About this group");
+  });
+
   it("names the tools of the turn and no others", () => {
     expect(systemPrompt({ ...facts, tools: [{ name: "read" }] })).toContain("no others: read.");
     expect(systemPrompt({ ...facts, tools: [{ name: "read" }] })).not.toContain("sessions_spawn");

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { limits } from "../../../runtime/kernel/limits.ts";
-import { makeSkillsOf, skillsBlock } from "../../../actors/assistant/skills.ts";
+import { makeSkillsOf, skillsBlock, skillsThere } from "../../../actors/assistant/skills.ts";
 import { parseSkill } from "../../../runtime/kernel/skills.ts";
 import { memoryWorkspace } from "../../support/assistant.ts";
 
@@ -10,6 +10,21 @@ const namesOf = async (files: Record<string, string>, allowed?: readonly string[
   (await makeSkillsOf()(memoryWorkspace(files), allowed === undefined ? {} : { skills: allowed }, 0)).map(
     ({ name, location }) => `${name} ${location}`,
   );
+
+describe("skills in a group that names some", () => {
+  it.each([
+    ["those that it names, of an agent that may use all", undefined, ["a"], ["a"]],
+    ["those that both name", ["a", "b"], ["b", "c"], ["b"]],
+    ["none of an agent that has none", [], ["a"], []],
+    ["none where it names none", ["a"], [], []],
+    ["those of the agent where it says nothing", ["a"], undefined, ["a"]],
+  ])("are %s", (_what, skills, there, left) => {
+    const settings = skills === undefined ? {} : { skills };
+    const room = there === undefined ? {} : { skills: there };
+    expect({ ...settings, ...skillsThere(settings, room) }).toEqual({ skills: left });
+    expect(skillsThere(settings, undefined)).toEqual({});
+  });
+});
 
 describe("skills of a workspace", () => {
   it("are found in folders, and below a SKILL.md nobody looks", async () => {
