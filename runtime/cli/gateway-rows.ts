@@ -420,3 +420,22 @@ export const parseGatewayProcess = (payload: unknown): GatewayProcess =>
 
 /** Of `gateway.stop` and `gateway.restart`. */
 export const parseStopping = (payload: unknown): z.infer<typeof stopping> => parse("gateway.stop", stopping, payload);
+
+const waiting = z.object({
+  requests: z.array(
+    z.object({
+      id: z.string(),
+      agentId: text,
+      sessionKey: text,
+      place: text,
+      shown: z.object({ words: text, folder: text, variables: z.array(z.string()).catch([]) }),
+      input: z.boolean().catch(false),
+      allowed: z.boolean().catch(false),
+      createdAtMs: count,
+    }),
+  ),
+});
+
+/** Commands that wait for an operator, or were allowed and have not run. */
+export const parseApprovals = (payload: unknown): z.infer<typeof waiting>["requests"] =>
+  parse("exec.approval.list", waiting, payload).requests;

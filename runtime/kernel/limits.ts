@@ -1013,6 +1013,8 @@ export const limits = {
   logTailBytesMax: 1_000_000,
   /** Below it a reading could not hold one record. */
   logTailBytesMin: 16_384,
+  /** How long a person at a terminal waits for an answer before it is looked whether a command waits for them: most answers begin sooner. */
+  approvalLookMs: 2_000,
   /** How long the command line waits for the gateway's answer to one request. */
   clientRequestMs: 30_000,
   /** How long the command line waits for a gateway to be ready, or gone, beyond its drain; and how often it looks. */

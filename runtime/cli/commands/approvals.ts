@@ -1,6 +1,7 @@
 /** `cloister approvals`: commands that agents want to run and an operator has to allow. What is shown is what is run. */
 import { z } from "zod";
 import type { CliContext, ExitCode } from "../context.ts";
+import { parseApprovals } from "../gateway-rows.ts";
 import { withGateway } from "../open-client.ts";
 import { showableText } from "../terminal.ts";
 import { formatJson } from "../views/table.ts";
@@ -8,21 +9,6 @@ import { formatJson } from "../views/table.ts";
 export interface ApprovalsOptions {
   readonly json?: boolean;
 }
-
-const text = z.string().catch("");
-const waiting = z.object({
-  requests: z.array(
-    z.object({
-      id: z.string(),
-      agentId: text,
-      sessionKey: text,
-      place: text,
-      shown: z.object({ words: text, folder: text, variables: z.array(z.string()).catch([]) }),
-      input: z.boolean().catch(false),
-      allowed: z.boolean().catch(false),
-    }),
-  ),
-});
 
 export function runApprovalsList(context: CliContext, { json }: ApprovalsOptions): Promise<ExitCode> {
   const { terminal } = context;
@@ -32,7 +18,7 @@ export function runApprovalsList(context: CliContext, { json }: ApprovalsOptions
       terminal.out(formatJson(payload));
       return 0;
     }
-    const { requests } = waiting.parse(payload);
+    const requests = parseApprovals(payload);
     if (requests.length === 0) terminal.out("no command waits");
     for (const { id, agentId, sessionKey, place, shown, input, allowed } of requests) {
       terminal.out(

@@ -2,6 +2,7 @@
 import { createInterface, type Interface } from "node:readline";
 import { isCoded } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
+import { watchApprovals } from "../approval-watch.ts";
 import { chatCommandNames, type ChatStep, stepOf } from "../chat-commands.ts";
 import { type ChatLine, openChatLine } from "../chat-line.ts";
 import type { CliContext, ExitCode } from "../context.ts";
@@ -25,18 +26,19 @@ export async function runChat(context: CliContext, options: ChatOptions): Promis
   const line = await openChatLine(context, options, terminal.err, leaving.signal);
   if (terminal.input.isTTY === true && options.json !== true) return talk(context, line, options, leaving);
   try {
-    return await answerLines(terminal, line, options.json === true);
+    return await answerLines(context, line, options.json === true);
   } finally {
     await line.close();
   }
 }
 
 /** Each line is sent and its answer printed before the next; the exit code tells whether all were answered. */
-async function answerLines(terminal: Terminal, line: ChatLine, asJson: boolean): Promise<ExitCode> {
+async function answerLines(context: CliContext, line: ChatLine, asJson: boolean): Promise<ExitCode> {
+  const { terminal } = context;
   let failures = 0;
   for await (const typed of createInterface({ input: terminal.input, crlfDelay: Infinity })) {
     if (typed.trim() === "") continue;
-    const answer = await line.ask(typed, () => undefined);
+    const answer = await ask(context, line, typed, () => undefined);
     if (answer.status !== "final") failures += 1;
     if (asJson) {
       terminal.out(JSON.stringify({ sessionKey: line.sessionKey, ...answer }));
@@ -84,7 +86,7 @@ async function talk(
         const step = await orLeft(tryStep(terminal, () => stepOf(line, text, nowMs())));
         if (step?.type === "leave") break;
         if (step?.type === "said") for (const told of step.lines) terminal.out(told);
-        if (step?.type === "message") await orLeft(tryStep(terminal, () => showAnswer(terminal, line, step.text)));
+        if (step?.type === "message") await orLeft(tryStep(terminal, () => showAnswer(context, line, step.text)));
         if (step?.type === "move")
           line = (await orLeft(tryStep(terminal, () => move(context, line, step.to, leaving.signal)))) ?? line;
       }
@@ -128,9 +130,19 @@ async function move(
   return line;
 }
 
-async function showAnswer(terminal: Terminal, line: ChatLine, text: string): Promise<void> {
+async function ask(context: CliContext, line: ChatLine, text: string, onText: (text: string) => void): Promise<Answer> {
+  const unwatch = watchApprovals(context, () => line.sessionKey);
+  try {
+    return await line.ask(text, onText);
+  } finally {
+    unwatch();
+  }
+}
+
+async function showAnswer(context: CliContext, line: ChatLine, text: string): Promise<void> {
+  const { terminal } = context;
   let shown = "";
-  const answer = await line.ask(text, (fresh) => {
+  const answer = await ask(context, line, text, (fresh) => {
     shown += fresh;
     terminal.write(showableText(fresh));
   });
@@ -178,5 +190,5 @@ function handleInterrupts(
 function remarkOn({ status, text, error }: Answer): string | undefined {
   if (status === "aborted") return "(stopped)";
   if (status === "error") return `(failed: ${showableText(error ?? "the gateway gives no reason")})`;
-  return text === "" ? "(the agent chose not to answer)" : undefined;
+  return text === "" ? "(the agent said nothing)" : undefined;
 }

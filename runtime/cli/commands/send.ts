@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { failure } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
+import { watchApprovals } from "../approval-watch.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
 import { parseAccepted, parseFinalAnswer } from "../gateway-rows.ts";
 import { withScopeAsNeeded } from "../open-client.ts";
@@ -30,6 +31,7 @@ export function runSend(context: CliContext, words: readonly string[], options: 
         .request("chat.abort", { runId, ...(sessionKey === undefined ? {} : { sessionKey }) })
         .catch(() => undefined);
     };
+    const unwatch = watchApprovals(context, () => run?.sessionKey ?? options.session);
     const release = terminal.onSignal((signal) => {
       if (interrupted !== undefined) terminal.exitNow(signalExitCodes[signal]);
       interrupted = signalExitCodes[signal];
@@ -58,6 +60,7 @@ export function runSend(context: CliContext, words: readonly string[], options: 
       if (interrupted !== undefined) return interrupted;
       throw error;
     } finally {
+      unwatch();
       release();
     }
   });
@@ -75,7 +78,7 @@ function show(context: CliContext, payload: unknown, options: SendOptions, waitM
   }
   if (options.json === true) terminal.out(formatJson(payload));
   else if (answer.text !== "") terminal.out(showableText(answer.text));
-  else if (answer.status === "ok") terminal.err("(the agent chose not to answer)");
+  else if (answer.status === "ok") terminal.err("(the agent said nothing)");
   if (answer.status === "ok") return 0;
   terminal.err(
     `the run ended as ${answer.status}${answer.summary === undefined ? "" : `: ${showableText(answer.summary)}`}`,

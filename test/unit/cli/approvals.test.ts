@@ -1,6 +1,8 @@
-/** `cloister approvals` against a scripted gateway. */
+/** `cloister approvals` against a scripted gateway, and what somebody who waits for an answer is told of commands that wait. */
 import { describe, expect, it } from "vitest";
+import { eventually } from "../../support/eventually.ts";
 import { useCliHome } from "./cli-home.ts";
+import type { Caller, Request } from "./scripted-gateway.ts";
 
 const cli = useCliHome();
 const request = {
@@ -63,5 +65,52 @@ describe("cloister approvals", () => {
       refuse(asked, { code: "INVALID_REQUEST", message: "nobody decided it in time" }),
     );
     await expect(cli.run("approvals", "deny", request.id)).rejects.toThrow("nobody decided it in time");
+  });
+});
+
+describe("an answer that waits for a command", () => {
+  const decide = (id: string): string => `cloister approvals allow ${id})`;
+
+  it.each([
+    ["send", ["send", "list the files"]],
+    ["chat from a pipe", ["chat"]],
+  ])("%s says which one and how to allow it, each once, and of its own session alone", async (_what, words) => {
+    const createdAtMs = cli.context().nowMs();
+    const waiting = [
+      { ...request, createdAtMs },
+      { ...request, createdAtMs, id: "x-other", sessionKey: "agent:main:hook:a" },
+      { ...request, createdAtMs: createdAtMs - 1, id: "x-other-turn" },
+    ];
+    let run: { readonly caller: Caller; readonly asked: Request } | undefined;
+    let watcher: Caller | undefined;
+    await cli.serve((asked, caller) => {
+      const { method } = asked;
+      if (method === "agents.list") {
+        const main = { agentId: "main", isDefault: true, phase: "live", mainSessionKey: request.sessionKey };
+        caller.answer(asked, { agents: [main] });
+      } else if (method === "agent" || method === "chat.send") {
+        run = { caller, asked };
+        caller.answer(asked, { runId: "r", sessionKey: request.sessionKey, status: "accepted" });
+      } else if (method === "exec.approval.list") {
+        watcher = caller;
+        caller.answer(asked, { requests: waiting });
+      } else caller.answer(asked, {});
+    });
+    if (words[0] === "chat") cli.terminal.input.end("list the files\n");
+    const ended = cli.run(...words);
+    await eventually(() => expect(cli.terminal.errText()).toContain(decide("x-1a2b3c4d")));
+    waiting.push({ ...request, createdAtMs, id: "x-second" });
+    watcher?.event("exec.approvals", { total: 3 });
+    await eventually(() => expect(cli.terminal.errText()).toContain(decide("x-second")));
+    if (run?.asked.method === "agent")
+      run.caller.answer(run.asked, { runId: "r", status: "ok", result: { payloads: [{ text: "two files" }] } });
+    else {
+      const message = { content: [{ text: "two files" }] };
+      run?.caller.event("chat", { runId: "r", sessionKey: request.sessionKey, state: "final", message });
+    }
+    expect([await ended, cli.terminal.outText()]).toEqual([0, "two files\n"]);
+    expect(cli.terminal.errText().match(/x-1a2b3c4d/g)).toHaveLength(1);
+    expect(cli.terminal.errText()).toContain(`(main wants to run ${request.shown.words} and waits for you`);
+    expect(cli.terminal.errText()).not.toContain("x-other");
   });
 });

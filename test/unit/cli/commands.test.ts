@@ -45,7 +45,7 @@ describe("send", () => {
   });
 
   it.each([
-    ["silence", { status: "ok", result: { payloads: [] } }, 0, "(the agent chose not to answer)\n"],
+    ["silence", { status: "ok", result: { payloads: [] } }, 0, "(the agent said nothing)\n"],
     ["a failed run", { status: "error", summary: "crashed" }, 1, "the run ended as error: crashed\n"],
   ])("tells of %s", async (_name, final, exitCode, remark) => {
     await serve((request, { answer }) => answer(request, { runId: "r", ...final }));
