@@ -24,13 +24,13 @@ import {
   type ModelSettings,
   type ProviderSettings,
 } from "./port.ts";
-import { compareSecrets, readReferences, referencesOf } from "./follow-secrets.ts";
 import { hideSecrets } from "./hide.ts";
 import { own } from "./own.ts";
 import { hasPictures, readPictures, withoutPictures } from "./pictures.ts";
 import { makePlaces } from "./places.ts";
 import { type Credential, type Credentials, makeProfiles } from "./profiles.ts";
 import { codeOfKind, ProviderFailure, remedyOf } from "./provider-failure.ts";
+import { findUnread } from "./provider-secrets.ts";
 import { makeReadRequest } from "./request.ts";
 import { makeScripted } from "./scripted.ts";
 import { makeSdkSpeaker } from "./sdk.ts";
@@ -377,17 +377,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
     async readSecrets() {
       secrets.forget();
       speakers.clear();
-      const references = Object.values(settings.providers).flatMap(({ id, apiKey, headers, oauth }) => {
-        const at = `models.providers.${id}`;
-        const { clientSecret } = oauth ?? {};
-        return [
-          ...referencesOf(at, { apiKey }),
-          ...referencesOf(`${at}.headers`, headers),
-          ...referencesOf(`${at}.oauth`, { clientSecret }),
-        ];
-      });
-      const { unread } = compareSecrets(undefined, await readReferences(references, secrets));
-      return { renewed: [], unread };
+      return { renewed: [], unread: await findUnread(settings.providers, secrets) };
     },
   };
 }
