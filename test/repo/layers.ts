@@ -597,6 +597,8 @@ export const rooms: readonly Room[] = [
       "pino",
       "commander",
       "uqr",
+      "jsqr",
+      "pngjs",
     ],
     node: "any",
   },
