@@ -8,11 +8,20 @@ export function formatStart(version: string, config: ResolvedConfig): readonly s
   const facts: (readonly [string, string])[] = [
     ["config", config.configExists ? config.configPath : `none at ${config.configPath}: defaults`],
     ["state", config.profile === undefined ? config.stateDir : `${config.stateDir} (profile ${config.profile})`],
-    ["agents", config.agents.map(formatAgent).join(", ")],
+    ["agents", formatAgents(config.agents)],
     ["auth", formatAuth(config.gateway.auth)],
     ["devices", "a client that proves a key is approved once; agents never are: they live in this process"],
   ];
   return [`cloister ${version}`, ...indent(formatFacts(facts)), ...formatNotes(config)];
+}
+
+/** Named at the start; of more the others are counted. */
+const namedMax = 20;
+
+function formatAgents(agents: ResolvedConfig["agents"]): string {
+  const named = agents.slice(0, namedMax).map(formatAgent).join(", ");
+  const more = agents.length - namedMax;
+  return more > 0 ? `${named} and ${more} more (cloister agents list)` : named;
 }
 
 function formatAgent({ id, isDefault, module }: ResolvedConfig["agents"][number]): string {

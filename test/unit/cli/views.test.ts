@@ -294,6 +294,16 @@ describe("the start text", () => {
     `);
   });
 
+  it("names the first of many agents and counts the others", () => {
+    const [first] = twoAgents.agents;
+    if (first === undefined) throw new Error("found no agent, wanted one");
+    const agents = Array.from({ length: 10_000 }, (_, n) => ({ ...first, id: `a${n}`, isDefault: n === 0 }));
+    const line = formatStart("0.1.0", { ...twoAgents, agents }).find((one) => one.includes("agents"));
+    expect(line).toMatch(
+      /^ {2}agents {3}a0 \(scripted, default\), a1 .*, a19 \(scripted\) and 9980 more \(cloister agents list\)$/,
+    );
+  });
+
   it("without a config, with a profile", () => {
     const config = { ...twoAgents, configExists: false, profile: "dev", agents: twoAgents.agents.slice(0, 1) };
     expect(text(formatStart("0.1.0", config))).toMatchInlineSnapshot(`
