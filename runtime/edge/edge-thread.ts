@@ -1,6 +1,7 @@
 /** Entry of the edge's thread: every socket of the gateway is opened here and nowhere else. */
 import { makeSecretReader } from "../broker/secret-refs.ts";
 import { watchMain } from "../thread/main-watch.ts";
+import { trimHeap } from "../thread/trim-heap.ts";
 import { serveTrustedThread } from "../thread/trusted-thread.ts";
 import { makeEdge } from "./edge.ts";
 import type { Log } from "./log.ts";
@@ -15,5 +16,8 @@ serveTrustedThread<EdgeThreadInit, EdgeThreadRemote>(async ({ logLevel, stateDir
   };
   // Variables are texts by now: the main thread has them.
   const secrets = makeSecretReader(() => ({ stateDir, variables: {} }), Date.now);
-  return makeEdge(remote, log, {}, secrets);
+  const edge = makeEdge(remote, log, {}, secrets);
+  // What the modules left behind.
+  await trimHeap();
+  return edge;
 });

@@ -14,6 +14,6 @@ export interface StoreThreadInit {
 serveTrustedThread(async ({ places, options }: StoreThreadInit) => {
   const store = await openLmdbStore(places, options);
   // What the message with the agents' places left behind.
-  trimHeap();
+  await trimHeap();
   return store;
 });

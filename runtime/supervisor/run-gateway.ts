@@ -147,7 +147,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
 
   await confineProcess(config.stateDir);
   // What the configuration left behind; from here on somebody may wait.
-  trimHeap();
+  await trimHeap();
   const listening = await edge.remote
     .listen({
       host: config.gateway.host,
