@@ -34,8 +34,13 @@ export async function readConfigFiles(
   context: CliContext,
   overrides: ConfigOverrides = {},
   texts: ConfigFiles = new Map(),
-): Promise<{ readonly config: ResolvedConfig; readonly files: ConfigFiles }> {
+): Promise<{
+  readonly config: ResolvedConfig;
+  readonly files: ConfigFiles;
+  /** Whether reading it again would find the same texts. Never rejects. */
+  readonly isStill: () => Promise<boolean>;
+}> {
   const paths = await findPaths(surroundings(context));
   const loaded = await loadConfig({ ...paths, env: context.env, texts });
-  return { config: resolveConfig(loaded, overrides), files: loaded.files };
+  return { config: resolveConfig(loaded, overrides), files: loaded.files, isStill: loaded.isStill };
 }

@@ -1,7 +1,6 @@
 /** What the module `assistant` goes by: the agent's own keys over those of `agents.defaults`, over the defaults. Source: behaviour §1.3. */
 import { limits } from "../kernel/limits.ts";
-import { mainSessionKey } from "../routing/index.ts";
-import type { AgentSettings } from "../thread/agent-settings.ts";
+import type { SharedSettings } from "../thread/agent-settings.ts";
 import type { ModelThinking } from "../thread/model-port.ts";
 import type { NamedAgent } from "./agents.ts";
 import { localMachine } from "./machine.ts";
@@ -11,10 +10,9 @@ import type { ThinkingName } from "./schema/agents.ts";
 import { toldSandbox } from "./sandbox.ts";
 import { localTimezone } from "./timezone.ts";
 
-export function resolveSettings(agent: NamedAgent, config: Config): AgentSettings {
-  const { id, entry } = agent;
-  const { agents, session } = config;
-  const { defaults } = agents;
+export function resolveSettings(agent: NamedAgent, config: Config): SharedSettings {
+  const { entry } = agent;
+  const { defaults } = config.agents;
   const describedBy = imageModelOf(defaults)?.primary;
   const { emoji, theme } = entry.identity ?? {};
   const skills = entry.skills ?? defaults.skills;
@@ -27,10 +25,8 @@ export function resolveSettings(agent: NamedAgent, config: Config): AgentSetting
   const sandbox = toldSandbox(agent, config);
   const { mode = "off", ttl } = defaults.contextPruning ?? {};
   return {
-    name: entry.name ?? entry.identity?.name ?? id,
     ...(emoji === undefined ? {} : { emoji }),
     ...(theme === undefined ? {} : { theme }),
-    mainSessionKey: mainSessionKey(id, session),
     timezone: defaults.userTimezone ?? localTimezone(),
     machine: localMachine(),
     bootstrap: {

@@ -23,12 +23,10 @@ export function resolveBlocks({
 type HumanDelay = Config["agents"]["defaults"]["humanDelay"];
 
 /** What the agent says of it replaces what all inherit, key by key. */
-export function resolvePause(inherited: HumanDelay, own: HumanDelay): Pick<ResolvedAgent, "blockPause"> {
+export function resolvePause(inherited: HumanDelay, own: HumanDelay): ResolvedAgent["blockPause"] {
   const { mode = "off", minMs, maxMs } = { ...inherited, ...own };
-  if (mode === "off") return {};
+  if (mode === "off") return undefined;
   const isCustom = mode === "custom";
   const longest = (isCustom ? maxMs : undefined) ?? limits.blockPauseMsMax;
-  return {
-    blockPause: { minMs: Math.min((isCustom ? minMs : undefined) ?? limits.blockPauseMsMin, longest), maxMs: longest },
-  };
+  return { minMs: Math.min((isCustom ? minMs : undefined) ?? limits.blockPauseMsMin, longest), maxMs: longest };
 }

@@ -13,8 +13,8 @@ import { lintDraft } from "./lint.ts";
 import type { ConfigPaths, Env } from "./paths.ts";
 import type { ConfigWarning } from "./resolved.ts";
 import type { Lines } from "./file/lines.ts";
-import { readSource, type Texts } from "./file/source.ts";
-import { hideVariables, readVariables, type Substituted, substituteVariables } from "./file/substitute.ts";
+import { readSource, readText, type Texts } from "./file/source.ts";
+import { hideVariables, joinVariables, readEnvText, type Substituted, substituteVariables } from "./file/substitute.ts";
 import { validateConfig } from "./validate.ts";
 
 export interface LoadInput extends ConfigPaths {
@@ -36,11 +36,16 @@ export interface LoadedConfig {
   readonly files: Composed["files"];
 }
 
+export interface LoadedFromFiles extends LoadedConfig {
+  /** Whether loading it again would find the same texts. Never rejects. */
+  readonly isStill: () => Promise<boolean>;
+}
+
 /**
  * Throws `CLOISTER_CONFIG_UNREADABLE` when the file is not JSON5, cannot be read, or was named and is not there; and
  * `CLOISTER_CONFIG_INVALID`, with all `issues`, when it says something that cannot be.
  */
-export async function loadConfig(input: LoadInput): Promise<LoadedConfig> {
+export async function loadConfig(input: LoadInput): Promise<LoadedFromFiles> {
   const { env, machine = describeMachine(), texts, ...paths } = input;
   const source = await readSource(paths.configPath, texts);
   if (source === undefined && paths.explicit) {
@@ -52,9 +57,23 @@ export async function loadConfig(input: LoadInput): Promise<LoadedConfig> {
   }
   const composed: Composed =
     source === undefined ? noFile(paths.configPath) : await composeSource(source, paths.homeDir, texts);
-  const variables = await readVariables(env, paths.stateDir, composed.value);
+  const envText = await readEnvText(paths.stateDir);
+  const variables = joinVariables(env, envText, composed.value);
   const repeated = source?.lines.repeated ?? [];
-  return checkSource(composed, { paths, env: variables, machine, exists: source !== undefined, repeated });
+  const loaded = checkSource(composed, { paths, env: variables, machine, exists: source !== undefined, repeated });
+  const { files } = loaded;
+  return { ...loaded, isStill: () => hold(files, paths.stateDir, envText) };
+}
+
+/** Whether the files are what they were. One that cannot be read is not. */
+async function hold(files: Composed["files"], stateDir: string, envText: string | undefined): Promise<boolean> {
+  try {
+    if ((await readEnvText(stateDir)) !== envText) return false;
+    for (const [file, text] of files) if ((await readText(file)) !== text) return false;
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export interface CheckInput extends Pick<Draft, "paths" | "env" | "machine"> {

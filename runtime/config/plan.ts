@@ -83,9 +83,9 @@ export function planConfig(from: ResolvedConfig, to: ResolvedConfig): ConfigPlan
 
 /** What a cell is started with; one that changes needs another cell. */
 function bornWith(agent: ResolvedAgent, config: ResolvedConfig): string {
-  const { module, moduleKind, options, workspace, model, settings, isolation } = agent;
+  const { module, moduleKind, name, options, workspace, model, settings, isolation } = agent;
   // Who is no model's goes on with the settings that it has.
-  const speaks = moduleKind === "builtin" && module === "assistant" ? settings : undefined;
+  const speaks = moduleKind === "builtin" && module === "assistant" ? { name, settings } : undefined;
   const alone = moduleKind === "file" && hasNeighbours(agent, config);
   return JSON.stringify([module, moduleKind, options, workspace, model, speaks, isolation, alone]);
 }

@@ -203,7 +203,8 @@ function resolveAgent(
   const isAssistant = found.kind === "builtin" && found.module === "assistant";
   const turnMsMax = isAssistant && defaults.timeoutSeconds !== undefined ? defaults.timeoutSeconds * 1_000 : undefined;
   const budget = entry.budget || defaults.budget ? { ...defaults.budget, ...entry.budget } : undefined;
-  return {
+  const pause = resolvePause(defaults.humanDelay, entry.humanDelay);
+  const resolved: { -readonly [K in keyof ResolvedAgent]: ResolvedAgent[K] } = {
     id,
     name: entry.name ?? entry.identity?.name ?? id,
     isDefault,
@@ -216,17 +217,11 @@ function resolveAgent(
     model: typeof model === "object" ? model.primary : model,
     settings: share(resolveSettings(agent, draft.config)),
     seedsWorkspace: !defaults.skipBootstrap,
-    ...(turnMsMax === undefined ? {} : { turnMsMax }),
-    ...(budget === undefined ? {} : { budget: share(budget) }),
-    ...(fallbacks.length === 0 ? {} : { modelFallbacks: share(fallbacks) }),
     memory: share(resolveMemory(agent, workspace, draft)),
     sandboxMode: sandboxModeOf(agent, draft.config),
     sandbox: share(resolveSandbox(agent, draft)),
     exec: share(resolveExec(agent, draft.config)),
-    ...(toolRules === undefined ? {} : { toolRules: share(toolRules) }),
     maxConcurrent: entry.maxConcurrent ?? agentConcurrentDefault,
-    ...(lanes === undefined ? {} : { lanes: share(lanes) }),
-    ...(entry.weight === undefined ? {} : { weight: entry.weight }),
     mailbox: share({
       depthMax: limits.mailboxDepthMax,
       sessionDepthMax: limits.sessionDepthMax,
@@ -236,12 +231,20 @@ function resolveAgent(
     }),
     subagents: share(resolveSubagents(agent, draft.config)),
     supervision: resolveSupervision(agent, draft.config),
-    ...(group === undefined ? {} : { group }),
-    ...(heartbeat === undefined ? {} : { heartbeat: share(heartbeat) }),
-    ...(groupChat === undefined ? {} : { groupChat: share(groupChat) }),
-    ...resolvePause(defaults.humanDelay, entry.humanDelay),
     isolation: share(isolationOf(agent, draft.config)),
   };
+  // Most agents have none of these, and an object that is put together from others has room for all of them.
+  if (turnMsMax !== undefined) resolved.turnMsMax = turnMsMax;
+  if (budget !== undefined) resolved.budget = share(budget);
+  if (fallbacks.length > 0) resolved.modelFallbacks = share(fallbacks);
+  if (toolRules !== undefined) resolved.toolRules = share(toolRules);
+  if (lanes !== undefined) resolved.lanes = share(lanes);
+  if (entry.weight !== undefined) resolved.weight = entry.weight;
+  if (group !== undefined) resolved.group = group;
+  if (heartbeat !== undefined) resolved.heartbeat = share(heartbeat);
+  if (groupChat !== undefined) resolved.groupChat = share(groupChat);
+  if (pause !== undefined) resolved.blockPause = pause;
+  return resolved;
 }
 
 /** Maps are merged, everything else is replaced. Source: behaviour §1.3. */

@@ -20,7 +20,7 @@ import type { ElevatedLevel, ThinkingLevel } from "../kernel/session-choices.ts"
 import type { AgentGroupChat, GroupsConfig } from "../groups/index.ts";
 import type { AgentGroup, Supervision } from "../kernel/supervision.ts";
 import type { BoxBackend, BoxSettings } from "../tools/port.ts";
-import type { AgentSettings } from "../thread/agent-settings.ts";
+import type { SharedSettings } from "../thread/agent-settings.ts";
 
 export type DmScope = "main" | "per-peer" | "per-channel-peer" | "per-account-channel-peer";
 export type GroupScope = "per-group" | "main";
@@ -91,7 +91,7 @@ export interface ResolvedAgent {
   /** How long a turn of a conversation may take; absent: no bound. */
   readonly turnMsMax?: number;
   /** What the module `assistant` goes by. */
-  readonly settings: AgentSettings;
+  readonly settings: SharedSettings;
   /** A new workspace gets the files that a model is shown. */
   readonly seedsWorkspace: boolean;
   /** What it may take of models in one day; absent: no bound of its own. */

@@ -68,6 +68,8 @@ export const limits = {
   modelToolListKeptCharsMax: 131_072,
   /** Models that are kept open, each with one credential; a further one costs some milliseconds again. */
   modelsOpenMax: 64,
+  /** Without a call for this long after its first one, the broker's thread gives back what loading the provider's package left behind. */
+  brokerTrimMs: 1_000,
   /** Tries of one call with one credential in all, and retries of failures that pass by themselves within their time. Source: behaviour §5.5. */
   modelTriesMax: 10,
   modelRetriesMax: 8,
@@ -712,6 +714,8 @@ export const limits = {
   heartbeatAckCharsMax: 300,
   /** Turns for BOOT.md: a gateway that dies again and again at its start begins one in each span of this length. */
   bootTurnEveryMs: 60_000,
+  /** Workspaces that a start looks into for a BOOT.md at the same time. */
+  bootLooksAtOnce: 16,
   /** A recurring job that is later than this is not made up for: its time was missed, and the next one comes. */
   jobLateMsMax: 60_000,
   /** Ends that a job remembers, and characters of each. They are in its row. */

@@ -3,7 +3,7 @@
  * become a link to a file that is not the agent's, or a pipe that nobody writes to. Neither is followed or waited for.
  */
 import { createHash } from "node:crypto";
-import type { FileHandle } from "node:fs/promises";
+import { type FileHandle, readdir } from "node:fs/promises";
 import path from "node:path";
 import { openPlain } from "../channels/workspace-files.ts";
 import { failure } from "../kernel/errors.ts";
@@ -18,6 +18,26 @@ export interface AgentFile {
   /** SHA-256 of the content, hex. */
   readonly hash?: string;
   readonly content?: string;
+}
+
+/**
+ * Those whose workspace, an absolute path, is there, by the lists of the folders that they are in: of ten thousand agents most have never been
+ * started, and a look at each takes several hundred bytes.
+ */
+export async function havingWorkspace<A extends { readonly workspace: string }>(agents: Iterable<A>): Promise<A[]> {
+  const lists = new Map<string, ReadonlySet<string>>();
+  const there: A[] = [];
+  for (const agent of agents) {
+    const at = agent.workspace.lastIndexOf(path.sep) + 1;
+    const folder = agent.workspace.slice(0, at);
+    let names = lists.get(folder);
+    if (names === undefined) {
+      names = new Set(await readdir(folder).catch(() => []));
+      lists.set(folder, names);
+    }
+    if (names.has(agent.workspace.slice(at))) there.push(agent);
+  }
+  return there;
 }
 
 export async function statAgentFile(workspace: string, name: string): Promise<AgentFile> {

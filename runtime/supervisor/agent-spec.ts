@@ -11,16 +11,18 @@ export function specOf(
   parked: string | undefined,
 ): AgentSpec {
   const clamped = sessionToolsOf(policy, agent.id).value === "spawned" ? agent.sandboxMode : "off";
-  return {
+  const spec: { -readonly [K in keyof AgentSpec]: AgentSpec[K] } = {
     id: agent.id,
     maxConcurrent: agent.maxConcurrent,
-    ...(agent.lanes === undefined ? {} : { lanes: agent.lanes }),
-    ...(agent.weight === undefined ? {} : { weight: agent.weight }),
     mailbox: agent.mailbox,
     clamp: clamped === "off" ? "none" : clamped,
-    ...(clamped === "non-main" ? { mainSessionKey: mainSessionKey(agent.id, config.session) } : {}),
-    ...(parked === undefined ? {} : { parked }),
     supervision: agent.supervision,
-    ...(agent.group === undefined ? {} : { group: agent.group }),
   };
+  // Most agents have none of these, and an object that is put together from others has room for all of them.
+  if (agent.lanes !== undefined) spec.lanes = agent.lanes;
+  if (agent.weight !== undefined) spec.weight = agent.weight;
+  if (clamped === "non-main") spec.mainSessionKey = mainSessionKey(agent.id, config.session);
+  if (parked !== undefined) spec.parked = parked;
+  if (agent.group !== undefined) spec.group = agent.group;
+  return spec;
 }

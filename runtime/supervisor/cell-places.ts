@@ -10,6 +10,7 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import type { ResolvedAgent, ResolvedConfig } from "../config/resolved.ts";
 import { failure } from "../kernel/errors.ts";
+import { mainSessionKey } from "../routing/index.ts";
 import type { BesideSkills } from "../thread/agent-settings.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
 import type { SkillShelf } from "./skills.ts";
@@ -28,14 +29,16 @@ export interface CellPlace {
 
 /** What a cell of this agent is started with. */
 export function initOf(
-  { id, model, options, settings }: ResolvedAgent,
+  { id, name, model, options, settings }: ResolvedAgent,
   { workspace, module, beside }: CellPlace,
-  mainKey: string,
+  session: ResolvedConfig["session"],
   { incarnation, slots }: Pick<CellInit, "incarnation" | "slots">,
   files: CellFiles | undefined,
 ): CellInit {
   const given = files === undefined ? {} : { files };
-  const told = beside === undefined ? settings : { ...settings, beside };
+  const own = { name, mainSessionKey: mainSessionKey(id, session), ...(beside === undefined ? {} : { beside }) };
+  const told = { ...settings, ...own };
+  const { mainKey } = session;
   return { agentId: id, incarnation, workspace, model, options, settings: told, mainKey, slots, ...given, module };
 }
 

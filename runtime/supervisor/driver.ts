@@ -315,7 +315,7 @@ export function makeDriver(deps: DriverDeps): Driver {
         if (place.note !== undefined) log.warn({ agent: effect.agentId }, place.note);
         host.start({
           id: effect.agentId,
-          init: initOf(agent, place, config.session.mainKey, effect, files),
+          init: initOf(agent, place, config.session, effect, files),
           readable: place.readable,
           isSuspect: effect.isSuspect,
           ...agent.isolation,

@@ -17,7 +17,7 @@ import { mainSessionKey } from "../routing/index.ts";
 import { type Job, neverMs } from "../store/job-rows.ts";
 import type { Store, TimerRow } from "../store/port.ts";
 import { nextActiveMs } from "./active-hours.ts";
-import { statAgentFile } from "./agent-files.ts";
+import { havingWorkspace, statAgentFile } from "./agent-files.ts";
 import { accountOf, ownerRoute, readAddress, unasked } from "./answer-address.ts";
 import type { makeAuditNote } from "./audit-trail.ts";
 import type { Logger } from "./driver.ts";
@@ -239,22 +239,28 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
   return {
     follow: () =>
       inTurn(async () => {
-        const having = await Promise.all(
-          [...agents.values()].flatMap(({ id, heartbeat }) =>
-            heartbeat === undefined ? [] : [rowOf(id).then((row) => ({ id, heartbeat, row }))],
-          ),
-        );
+        const wanted: { readonly id: string; readonly heartbeat: HeartbeatRule }[] = [];
+        for (const { id, heartbeat } of agents.values()) if (heartbeat !== undefined) wanted.push({ id, heartbeat });
+        const having = await Promise.all(wanted.map(async (one) => ({ ...one, row: await rowOf(one.id) })));
         // Disabled for all: also for an agent that has one only now, whichever comes first in the list.
         if (having.some(({ row }) => row?.job.enabled === false)) isPaused = true;
         for (const { id, heartbeat, row } of having) await keepRow(id, heartbeat, row);
       }).catch((error: unknown) => log.error({ error: toRefusal(error) }, "heartbeats could not be set")),
     async boot() {
-      try {
-        const begun = await Promise.all([...agents.values()].map(bootTurn));
-        log.debug({ agents: begun.filter(Boolean).length }, "the start has begun the turns of agents with a BOOT.md");
-      } catch (error) {
-        log.error({ error: toRefusal(error) }, "not every agent with a BOOT.md had its turn at the start");
-      }
+      // A file each: all at once, thousands would be held at the same time.
+      const left = (await havingWorkspace(agents.values())).values();
+      let begun = 0;
+      const some = async (): Promise<void> => {
+        for (const agent of left) {
+          try {
+            if (await bootTurn(agent)) begun += 1;
+          } catch (error) {
+            log.error({ agent: agent.id, error: toRefusal(error) }, "no turn for its BOOT.md");
+          }
+        }
+      };
+      await Promise.all(Array.from({ length: limits.bootLooksAtOnce }, some));
+      log.debug({ agents: begun }, "the start has begun the turns of agents with a BOOT.md");
     },
     async due(timer, atMs) {
       const { id, agentId, dueAtMs } = timer;

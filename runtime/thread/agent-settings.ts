@@ -2,12 +2,18 @@
 import type { VerboseLevel } from "../kernel/session-choices.ts";
 import type { ModelThinking } from "./model-port.ts";
 
-export interface AgentSettings {
+export interface AgentSettings extends SharedSettings {
   /** Shown to people. */
   readonly name: string;
+  readonly mainSessionKey: string;
+  /** Skills that agents share, as they were when the cell started; absent in tests alone. */
+  readonly beside?: BesideSkills;
+}
+
+/** Of ten thousand agents most have the same, which is kept once. */
+export interface SharedSettings {
   readonly emoji?: string;
   readonly theme?: string;
-  readonly mainSessionKey: string;
   /** A zone that `Intl` knows. */
   readonly timezone: string;
   /** Name and system of the machine that the gateway runs on. */
@@ -20,8 +26,6 @@ export interface AgentSettings {
   };
   /** Names of the skills that it may use; absent: all. */
   readonly skills?: readonly string[];
-  /** Skills that agents share, as they were when the cell started; absent in tests alone. */
-  readonly beside?: BesideSkills;
   /** Tokens that a model takes at most: prompt, conversation and answer. */
   readonly contextTokens: number;
   /** Of models that take another number, by `provider/model`; absent: of none. */

@@ -1,12 +1,14 @@
 /** What the module `assistant` goes by, as a configuration without any of its keys has it. */
 import { localMachine } from "../../runtime/config/machine.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
-import type { AgentSettings } from "../../runtime/thread/agent-settings.ts";
+import type { AgentSettings, SharedSettings } from "../../runtime/thread/agent-settings.ts";
 
 export function agentSettings(agentId: string, changes: Partial<AgentSettings> = {}): AgentSettings {
+  return { name: agentId, mainSessionKey: `agent:${agentId}:main`, ...sharedSettings(), ...changes };
+}
+
+export function sharedSettings(): SharedSettings {
   return {
-    name: agentId,
-    mainSessionKey: `agent:${agentId}:main`,
     timezone: "UTC",
     machine: localMachine(),
     bootstrap: {
@@ -21,6 +23,5 @@ export function agentSettings(agentId: string, changes: Partial<AgentSettings> =
       keepRecentTokens: limits.compactionKeepTokens,
       flushesMemory: true,
     },
-    ...changes,
   };
 }

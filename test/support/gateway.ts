@@ -24,7 +24,7 @@ import type { Gateway, GatewayParts } from "../../runtime/supervisor/gateway-par
 import { type CellAssets, loadCellAssets } from "../../runtime/thread/cell-assets.ts";
 import { patienceMs } from "./eventually.ts";
 import { execSettings } from "./exec-settings.ts";
-import { agentSettings } from "./agent-settings.ts";
+import { sharedSettings } from "./agent-settings.ts";
 import type { Level } from "./levels.ts";
 import { sessionSettings } from "./session-settings.ts";
 import { makeWatchers } from "./watchers.ts";
@@ -94,7 +94,7 @@ export function makeConfig(
       agentDir: path.join(stateDir, "agents", agent.id, "agent"),
       sessionsDir: path.join(stateDir, "agents", agent.id, "sessions"),
       model: undefined,
-      settings: agentSettings(agent.id),
+      settings: sharedSettings(),
       seedsWorkspace: true,
       memory: { isEnabled: true, includesDefault: true, sources: [], resultsMax: limits.memoryResultsDefault },
       sandboxMode: "off",

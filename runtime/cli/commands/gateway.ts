@@ -43,9 +43,13 @@ export async function runGatewayCommand(
     ...(port === undefined ? {} : { port }),
     ...(options.bind === undefined ? {} : { bind: options.bind }),
   };
+  let last: Awaited<ReturnType<typeof readConfigFiles>> | undefined;
   const read: RunOptions["readConfig"] = async (texts) => {
+    // Making it takes the thread that every message waits for 0.1 ms for each agent.
+    if (texts === undefined && last !== undefined && (await last.isStill())) return last;
     const found = await readConfigFiles(context, overrides, texts);
-    return { ...found, config: withVerbosity(found.config, options) };
+    last = { ...found, config: withVerbosity(found.config, options) };
+    return last;
   };
   const { config, files } = await readForStart(read, context);
   for (const line of formatStart(version, config)) terminal.out(line);

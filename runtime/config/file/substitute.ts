@@ -74,7 +74,15 @@ export function hideVariables(text: string, values: Substituted["values"]): stri
 
 /** The environment, with what it lacks taken from `<stateDir>/.env` and then from `env.vars` of the file. */
 export async function readVariables(env: Env, stateDir: string, authored: unknown): Promise<Env> {
-  const text = await readText(path.join(stateDir, ".env"));
+  return joinVariables(env, await readEnvText(stateDir), authored);
+}
+
+export function readEnvText(stateDir: string): Promise<string | undefined> {
+  return readText(path.join(stateDir, ".env"));
+}
+
+/** As `readVariables`; `text` is what `<stateDir>/.env` holds. */
+export function joinVariables(env: Env, text: string | undefined, authored: unknown): Env {
   const fromFile = text === undefined ? {} : parseEnv(text);
   const vars = isMap(authored) && isMap(authored["env"]) ? authored["env"]["vars"] : undefined;
   const variables = new Map<string, string>();

@@ -66,6 +66,31 @@ describe("running the gateway", () => {
     expect(text).toContain("  send  cloister send --agent main hello\n");
   });
 
+  it("makes the configuration anew when one of its files or .env has changed, and not before", async () => {
+    const folder = path.join(home, ".cloister");
+    await mkdir(folder, { recursive: true });
+    const file = path.join(folder, "cloister.json");
+    await writeFile(file, JSON.stringify({ $include: "./more.json" }));
+    await writeFile(path.join(folder, "more.json"), JSON.stringify({ agents: { list: [{ id: "raul" }] } }));
+    const { terminal, exit, options } = await start();
+    const idsOf = async (): Promise<readonly string[]> =>
+      (await options.readConfig()).config.agents.map(({ id }) => id);
+    expect((await options.readConfig()).config).toBe(options.config);
+    // A change that is only tried is not what the files hold.
+    const tried = await options.readConfig(new Map([[file, JSON.stringify({ agents: { list: [{ id: "sara" }] } })]]));
+    expect(tried.config.agents.map(({ id }) => id)).toEqual(["sara"]);
+    expect(await idsOf()).toEqual(["raul"]);
+    await writeFile(path.join(folder, "more.json"), JSON.stringify({ agents: { list: [{ id: "${WHO}" }] } }));
+    await writeFile(path.join(folder, ".env"), "WHO=tom\n");
+    expect(await idsOf()).toEqual(["tom"]);
+    await writeFile(path.join(folder, ".env"), "WHO=udo\n");
+    expect(await idsOf()).toEqual(["udo"]);
+    await rm(file);
+    expect(await idsOf()).toEqual(["main"]);
+    terminal.signal("SIGTERM");
+    await exit;
+  });
+
   it("shows the key to a person, and not to a log", async () => {
     const person = await start({}, {}, true);
     expect(person.terminal.outText()).toContain(`page  http://127.0.0.1:4321/#key=${key}\n`);

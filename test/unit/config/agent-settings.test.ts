@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { limits } from "../../../runtime/kernel/limits.ts";
 import { contextTokensOf, settingsFor } from "../../../runtime/kernel/model-context.ts";
-import { agentSettings } from "../../support/agent-settings.ts";
+import { sharedSettings } from "../../support/agent-settings.ts";
 import { loadText } from "./load-text.ts";
 
 const settingsOf = async (defaults: object, entry: object = {}) => {
@@ -11,7 +11,7 @@ const settingsOf = async (defaults: object, entry: object = {}) => {
 
 describe("what the module assistant goes by", () => {
   it("is complete without a key", async () => {
-    expect(await settingsOf({})).toEqual(agentSettings("raul"));
+    expect(await settingsOf({})).toEqual(sharedSettings());
   });
 
   it("comes from the agent's own keys, else from those of all", async () => {
@@ -19,13 +19,12 @@ describe("what the module assistant goes by", () => {
     expect(await settingsOf(defaults)).toMatchObject({ skills: ["a"], contextTokens: 50_000, thinking: "high" });
     expect(
       await settingsOf(defaults, {
-        name: "Raúl",
         identity: { emoji: "🦊", theme: "calm" },
         skills: [],
         contextTokens: 9_000,
         thinkingDefault: "off",
       }),
-    ).toMatchObject({ name: "Raúl", emoji: "🦊", theme: "calm", skills: [], contextTokens: 9_000, thinking: "off" });
+    ).toMatchObject({ emoji: "🦊", theme: "calm", skills: [], contextTokens: 9_000, thinking: "off" });
   });
 
   it.each([
@@ -51,7 +50,7 @@ describe("what the module assistant goes by", () => {
         models: { providers: { lab: { baseUrl: "http://127.0.0.1:1/v1", api: "openai-completions", models } } },
         agents: { defaults, list: [{ id: "raul" }] },
       });
-      const settings = resolved.agents[0]?.settings ?? agentSettings("raul");
+      const settings = resolved.agents[0]?.settings ?? sharedSettings();
       return ["lab/small", "lab/large", "lab/unsaid"].map((name) => contextTokensOf(settings, name));
     };
     expect(await windowsOf({})).toEqual([8_000, 1_000_000, limits.contextTokensDefault]);
@@ -59,7 +58,7 @@ describe("what the module assistant goes by", () => {
   });
 
   it("leaves something of a model with a small context", () => {
-    const settings = agentSettings("raul", { windows: { "lab/small": 8_000 } });
+    const settings = { ...sharedSettings(), windows: { "lab/small": 8_000 } };
     expect(settingsFor(settings, "lab/small")).toMatchObject({
       contextTokens: 8_000,
       compaction: { reserveTokens: 2_000, keepRecentTokens: 2_000 },
@@ -86,9 +85,9 @@ describe("what the module assistant goes by", () => {
     expect(await settingsOf({ contextPruning: { mode: "off", ttl: "1s" } })).not.toHaveProperty("pruneAfterMs");
   });
 
-  it("names the main session as the config does", async () => {
-    const { resolved } = await loadText({ session: { mainKey: "Home" }, agents: { list: [{ id: "raul" }] } });
-    expect(resolved.agents[0]?.settings.mainSessionKey).toBe("agent:raul:home");
+  it("is kept once for agents that have the same", async () => {
+    const { resolved } = await loadText({ agents: { list: [{ id: "raul" }, { id: "sara", name: "Sara" }] } });
+    expect(resolved.agents[0]?.settings).toBe(resolved.agents[1]?.settings);
   });
 });
 

@@ -37,3 +37,15 @@ test("P7: the machine's timezone is asked for once, however many agents want it"
   expect(asked.mock.calls.length).toBeLessThan(10);
   asked.mockRestore();
 });
+
+test("P7: agents that say the same of themselves share all that is made of it", async () => {
+  const { resolved } = await loadText({
+    agents: { defaults: { module: "echo", heartbeat: { every: "1h" } }, list: [{ id: "a" }, { id: "b" }, { id: "c" }] },
+  });
+  const [, b, c] = resolved.agents;
+  const own = Object.keys(b ?? {}).filter((key) => {
+    const value = Reflect.get(b ?? {}, key) as unknown;
+    return typeof value === "object" && value !== Reflect.get(c ?? {}, key);
+  });
+  expect(own).toEqual([]);
+});

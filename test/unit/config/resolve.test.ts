@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { resolveConfig } from "../../../runtime/config/index.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
 import { defaultSupervision } from "../../../runtime/kernel/supervision.ts";
-import { agentSettings } from "../../support/agent-settings.ts";
+import { sharedSettings } from "../../support/agent-settings.ts";
 import { loadText, nest, refusalOf } from "./load-text.ts";
 
 const authOf = (config: object, env: Record<string, string> = {}) =>
@@ -32,7 +32,7 @@ describe("what is not configured", () => {
           agentDir: path.join(stateDir, "agents", "main", "agent"),
           sessionsDir: path.join(stateDir, "agents", "main", "sessions"),
           model: undefined,
-          settings: agentSettings("main", { timezone: Intl.DateTimeFormat().resolvedOptions().timeZone }),
+          settings: { ...sharedSettings(), timezone: Intl.DateTimeFormat().resolvedOptions().timeZone },
           seedsWorkspace: true,
           memory: { isEnabled: true, includesDefault: true, sources: [], resultsMax: 6 },
           sandboxMode: "off",

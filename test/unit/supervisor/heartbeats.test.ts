@@ -1,6 +1,11 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { HeartbeatRule, ResolvedAgent } from "../../../runtime/config/resolved.ts";
 import type { EnvelopeHeader } from "../../../runtime/kernel/envelope.ts";
+import { limits } from "../../../runtime/kernel/limits.ts";
 import { neverMs } from "../../../runtime/store/job-rows.ts";
 import type { TimerRow } from "../../../runtime/store/port.ts";
 import { type HeartbeatsDeps, makeHeartbeats } from "../../../runtime/supervisor/heartbeats.ts";
@@ -64,4 +69,41 @@ test("the turn of a heartbeat has the time that its configuration says, and no o
   expect(heartbeats.spanMsOf(header("j-1"))).toBeUndefined();
   expect(heartbeats.spanMsOf(header("h-gone", "gone"))).toBeUndefined();
   expect(heartbeats.spanMsOf({ ...header("h-main"), from: { type: "operator", client: "o" } })).toBeUndefined();
+});
+
+test("the start looks into a bounded number of workspaces at a time, and into none that is not there", async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "cloister-boot-"));
+  const here = Array.from({ length: 3 * limits.bootLooksAtOnce }, (_, n) => `a${n}`);
+  for (const id of here) mkdirSync(path.join(folder, id));
+  for (const id of here.slice(1)) writeFileSync(path.join(folder, id, "BOOT.md"), "Say good morning.");
+  let atOnce = 0;
+  let most = 0;
+  const asked: string[] = [];
+  const agents = [...here, "gone"].map((id): [string, unknown] => [id, { id, workspace: path.join(folder, id) }]);
+  const failed: object[] = [];
+  const heartbeats = makeHeartbeats({
+    config: { session: sessionSettings },
+    agents: new Map(agents),
+    nowMs: () => 1_000,
+    accept: async ({ agentId }: { readonly agentId: string }) => {
+      most = Math.max(most, ++atOnce);
+      await setImmediate();
+      atOnce--;
+      if (agentId === "a5") throw new Error("the store is gone");
+      asked.push(agentId);
+      return { status: "stored" };
+    },
+    log: { ...quiet, error: (fields: object) => failed.push(fields) },
+  } as unknown as HeartbeatsDeps);
+  await heartbeats.boot();
+  rmSync(folder, { recursive: true });
+  expect(asked.toSorted()).toEqual(
+    here
+      .slice(1)
+      .filter((id) => id !== "a5")
+      .toSorted(),
+  );
+  expect(failed).toMatchObject([{ agent: "a5", error: { message: "the store is gone" } }]);
+  expect(most).toBeGreaterThan(1);
+  expect(most).toBeLessThanOrEqual(limits.bootLooksAtOnce);
 });
