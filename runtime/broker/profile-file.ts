@@ -114,6 +114,52 @@ export async function removeProfile(agentDir: string, id: string): Promise<Profi
   return found;
 }
 
+export interface CopiedProfiles {
+  readonly copied: readonly string[];
+  /** With why they stay where they are: all agents read them there. */
+  readonly left: readonly { readonly id: string; readonly why: string }[];
+}
+
+/**
+ * Copies from one agent to another what may be copied: keys and tokens unless they say `copyToAgents: false`, a sign-in only where it says `true`, and that
+ * without what renews it, which has one owner. What the other has already stays. Source: behaviour §6.4.
+ */
+export async function copyProfiles(from: string, to: string): Promise<CopiedProfiles> {
+  const source = await readProfiles(from);
+  const copied = new Map<string, Profile>();
+  const left: { id: string; why: string }[] = [];
+  await mkdir(to, { recursive: true, mode: 0o700 });
+  await change(to, ({ profiles, order, ...rest }) => {
+    for (const [id, profile] of Object.entries(source.profiles)) {
+      const why = Object.hasOwn(profiles, id) ? "the agent has one of this name" : whyNotCopied(profile);
+      if (why === undefined) copied.set(id, withoutRenewal(profile));
+      else left.push({ id, why });
+    }
+    if (copied.size === 0) return undefined;
+    const orders = Object.entries(source.order ?? {}).map(
+      ([name, ids]) => [name, ids.filter((id) => copied.has(id))] as const,
+    );
+    const ordered = Object.fromEntries(orders.filter(([, ids]) => ids.length > 0));
+    return {
+      ...rest,
+      profiles: { ...profiles, ...Object.fromEntries(copied) },
+      ...(order === undefined && Object.keys(ordered).length === 0 ? {} : { order: { ...ordered, ...order } }),
+    };
+  });
+  return { copied: [...copied.keys()], left };
+}
+
+function whyNotCopied({ type, copyToAgents }: Profile): string | undefined {
+  if (type === "oauth") return copyToAgents === true ? undefined : "a sign-in is copied where copyToAgents is true";
+  return copyToAgents === false ? "copyToAgents is false" : undefined;
+}
+
+function withoutRenewal(profile: Profile): Profile {
+  if (profile.type !== "oauth") return profile;
+  const { refresh: _, clientSecret: _secret, clientSecretRef: _ref, ...rest } = profile;
+  return rest;
+}
+
 async function change(agentDir: string, make: (file: ProfileFile) => ProfileFile | undefined): Promise<void> {
   const name = profilesFileIn(agentDir);
   // By a link it has the same lock, and stays where it is.

@@ -139,6 +139,10 @@ export function addAgentEdits(agents: Command, { context, exit }: Pick<Shell, "c
     .option("--model <provider/model>", "its model")
     .option("--module <module>", "its actor: a shipped one, or a file")
     .addOption(bindOption())
+    .option(
+      "--copy-auth",
+      "copy the default agent's keys and tokens, which it reads otherwise; no sign-in, unless that allows it",
+    )
     .option("--non-interactive", "ask nothing")
     .option("--json", "print JSON")
     .action(async (name: string | undefined, options: AddOptions) => {
@@ -180,7 +184,7 @@ export function addAgentEdits(agents: Command, { context, exit }: Pick<Shell, "c
     });
   agents
     .command("set-identity")
-    .description("set what an agent shows of itself")
+    .description("set what an agent shows of itself; without options what IDENTITY.md of its workspace says")
     .requiredOption("--agent <id>", "the agent")
     .option("--name <name>", "its name, which also mentions it")
     .option("--emoji <emoji>", "its emoji")

@@ -242,7 +242,13 @@ export const methods = {
     scope: "operator.admin",
     params: z.object({
       key,
-      focus: z.string().max(limits.compactFocusCharsMax).exactOptional(),
+      focus: z
+        .string()
+        .refine(
+          (text) => Array.from(text).length <= limits.compactFocusCharsMax,
+          `must have at most ${limits.compactFocusCharsMax} characters`,
+        )
+        .exactOptional(),
       idempotencyKey: id.exactOptional(),
       timeoutMs: count.exactOptional(),
     }),

@@ -874,7 +874,7 @@ export const limits = {
   compactionTurnsKept: 3,
   /** How often one request that the provider finds too long is shortened: each time by half of its messages. */
   overflowCompactionsMax: 4,
-  /** Characters of what `/compact` names as what matters. Source: behaviour §5.6. */
+  /** Characters (code points) of what `/compact` names as what matters. Source: behaviour §5.6. */
   compactFocusCharsMax: 800,
   /** Rounds in which a model writes down what matters before a compaction. */
   flushRoundsMax: 4,

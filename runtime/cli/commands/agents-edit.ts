@@ -1,11 +1,17 @@
 /** `cloister agents add|delete|bind|unbind|set-identity`. Source: behaviour §6.6. */
+import { constants } from "node:fs";
+import { open } from "node:fs/promises";
+import path from "node:path";
 import { createInterface } from "node:readline/promises";
+import { type CopiedProfiles, copyProfiles } from "../../broker/profile-file.ts";
 import { addAgent, bindAgent, removeAgent, unbindAgent, updateAgent } from "../../config/index.ts";
 import { failure } from "../../kernel/errors.ts";
+import { limits } from "../../kernel/limits.ts";
 import { agentIdOfName } from "../../routing/index.ts";
 import { seedWorkspace } from "../../supervisor/workspace/seed.ts";
 import { atGateway, changeConfig, type ChangedConfig, describeChange } from "../change-config.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
+import { parseIdentity, type WrittenIdentity } from "../identity-file.ts";
 import { readConfig } from "../read-config.ts";
 import { formatJson } from "../views/table.ts";
 import { fieldsOf } from "../wire-failure.ts";
@@ -16,6 +22,7 @@ export interface AddOptions {
   readonly model?: string;
   readonly module?: string;
   readonly bind?: readonly string[];
+  readonly copyAuth?: boolean;
   readonly nonInteractive?: boolean;
   readonly json?: boolean;
 }
@@ -26,7 +33,13 @@ export async function runAgentsAdd(
   given: string | undefined,
   options: AddOptions,
 ): Promise<ExitCode> {
-  const { json, nonInteractive, bind = [], ...fields } = options;
+  const { json, nonInteractive, bind = [], copyAuth, ...fields } = options;
+  if (copyAuth === true && context.options.url !== undefined)
+    throw failure(
+      "CLOISTER_REQUEST_INVALID",
+      "--copy-auth: found --url, and credentials are copied on the gateway's own machine alone",
+      "leave one of the two out; without a copy the agent reads the default agent's",
+    );
   const isAsking = given === undefined && nonInteractive !== true && json !== true && canAsk(context);
   const asked = { name: given ?? "", ...fields, ...(isAsking ? await askForAgent(context, fields) : {}) };
   if (asked.name.trim() === "")
@@ -41,9 +54,37 @@ export async function runAgentsAdd(
     },
     () => addToFile(context, id, asked, bind),
   );
-  if (json === true) context.terminal.out(formatJson({ ok: true, agentId: id, ...added }));
-  else for (const line of [`the agent ${id} is added`, ...describeChange(added)]) context.terminal.out(line);
+  const auth = copyAuth === true ? await copyAuthTo(context, id) : undefined;
+  if (json === true)
+    context.terminal.out(formatJson({ ok: true, agentId: id, ...added, ...(auth === undefined ? {} : { auth }) }));
+  else
+    for (const line of [`the agent ${id} is added`, ...describeChange(added), ...describeCopied(auth)])
+      context.terminal.out(line);
   return 0;
+}
+
+/** From the default agent, whose credentials all others read. */
+async function copyAuthTo(context: CliContext, id: string): Promise<CopiedProfiles> {
+  const { agents, defaultAgentId } = await readConfig(context);
+  const dirOf = (agentId: string): string => agents.find((agent) => agent.id === agentId)?.agentDir ?? "";
+  try {
+    return await copyProfiles(dirOf(defaultAgentId), dirOf(id));
+  } catch (error) {
+    throw failure(
+      "CLOISTER_STATE_UNUSABLE",
+      `The agent ${id} is added, and no credential was copied: ${(error as Error).message}.`,
+      "Correct the file; until then the agent reads the default agent's.",
+      error,
+    );
+  }
+}
+
+function describeCopied(auth: CopiedProfiles | undefined): readonly string[] {
+  if (auth === undefined) return [];
+  return [
+    `credentials that were copied: ${auth.copied.length === 0 ? "none" : auth.copied.join(", ")}`,
+    ...auth.left.map(({ id, why }) => `  ${id} was not: ${why}`),
+  ];
 }
 
 /** Its workspace gets the files that the gateway would give it. */
@@ -140,10 +181,37 @@ export async function runAgentsSetIdentity(
     readonly avatar?: string;
   },
 ): Promise<ExitCode> {
-  const identity = Object.fromEntries(Object.entries(fields).filter((field) => field[1] !== undefined));
-  if (Object.keys(identity).length === 0)
-    throw failure("CLOISTER_REQUEST_INVALID", "nothing to set", "give one of --name, --emoji, --theme, --avatar");
+  const given = Object.fromEntries(Object.entries(fields).filter((field) => field[1] !== undefined));
+  const identity = Object.keys(given).length === 0 ? await writtenIdentity(context, agent) : given;
   return tell(context, await changeConfig(context, (value) => updateAgent(value, { id: agent, identity })), json);
+}
+
+/** What the agent has written of itself in its workspace. */
+async function writtenIdentity(context: CliContext, agentId: string): Promise<WrittenIdentity> {
+  const { agents } = await readConfig(context);
+  const workspace = agents.find(({ id }) => id === agentIdOfName(agentId))?.workspace;
+  const name = workspace === undefined ? undefined : path.join(workspace, "IDENTITY.md");
+  const identity = name === undefined ? {} : parseIdentity(await readSmall(name));
+  if (Object.keys(identity).length > 0) return identity;
+  throw failure(
+    "CLOISTER_REQUEST_INVALID",
+    name === undefined
+      ? `nothing to set: the config has no agent ${agentId}`
+      : `nothing to set: ${name} says no name, no emoji and no theme`,
+    "give one of --name, --emoji, --theme, --avatar, or write a line such as `- Name: Ada` there",
+  );
+}
+
+/** No link, which the agent may have made, and no more than a model is shown of such a file. */
+async function readSmall(name: string): Promise<string> {
+  const file = await open(name, constants.O_RDONLY | constants.O_NOFOLLOW).catch(() => undefined);
+  if (file === undefined) return "";
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(limits.bootstrapFileCharsMax));
+    return buffer.toString("utf8", 0, bytesRead);
+  } finally {
+    await file.close();
+  }
 }
 
 function tell(context: CliContext, changed: Parameters<typeof describeChange>[0], json: boolean | undefined): ExitCode {

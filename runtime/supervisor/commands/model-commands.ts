@@ -56,7 +56,7 @@ export function makeModelCommands({ agents, store, care }: ModelCommandDeps): re
       name: "compact",
       usage: "/compact [what matters most]",
       summary: "sum up the older part of the conversation",
-      takes: (rest) => rest.length <= limits.compactFocusCharsMax,
+      takes: (rest) => Array.from(rest).length <= limits.compactFocusCharsMax,
       run: toModule("compact"),
     },
     {

@@ -93,6 +93,7 @@ describe("commands of a conversation with a model", () => {
   it.each([
     ["/compact", "compact", ""],
     ["/Compact  the prices ", "compact", "the prices"],
+    [`/compact ${"🦊".repeat(800)}`, "compact", "🦊".repeat(800)],
     ["/context", "context", ""],
   ])("%s goes on to the module as a command", async (text, name, rest) => {
     expect(await (await open()).give(text)).toEqual({
@@ -104,6 +105,7 @@ describe("commands of a conversation with a model", () => {
 
   it.each([
     `/compact ${"x".repeat(801)}`,
+    `/compact ${"🦊".repeat(801)}`,
     "/model large",
     "/model a/b c",
     "/think very",

@@ -1,0 +1,119 @@
+/** `cloister agents set-identity` and `agents add --copy-auth`, without a gateway. Source: behaviour §6.4, §6.6. */
+import { mkdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import path from "node:path";
+import JSON5 from "json5";
+import { beforeEach, describe, expect, it } from "vitest";
+import { parseIdentity } from "../../../runtime/cli/identity-file.ts";
+import { useCliHome } from "./cli-home.ts";
+
+const home = useCliHome();
+const file = (): string => path.join(home.stateDir, "cloister.json");
+const identityOf = async (): Promise<unknown> => {
+  const config: { agents: { list: { identity?: object }[] } } = JSON5.parse(await readFile(file(), "utf8"));
+  return config.agents.list[0]?.identity;
+};
+
+beforeEach(async () => {
+  await writeFile(file(), JSON.stringify({ agents: { list: [{ id: "main", default: true }] } }), { mode: 0o600 });
+});
+
+describe("IDENTITY.md", () => {
+  it.each<[string, string, object]>([
+    [
+      "as the template has it",
+      "# Identity\n\n- Name: Ada\n- Emoji: 🦊\n- In a few words: calm, exact",
+      { name: "Ada", emoji: "🦊", theme: "calm, exact" },
+    ],
+    [
+      "as the peer has it",
+      "- **Name:** Ada\n- **Vibe:** calm\n- **Avatar:** ada.png\n- **Creature:** fox",
+      { name: "Ada", theme: "calm", avatar: "ada.png" },
+    ],
+    ["as a new workspace has it", "# Identity\n\n- Name:\n- Emoji:\n- In a few words:\n", {}],
+    ["with hints", "- Name: _(pick something)_\n- Emoji: [one]\n- Theme: <a few words>", {}],
+    ["with a field twice", "Name: Ada\nName: Eve\nI say: hello", { name: "Ada" }],
+  ])("is read %s", (_what, text, identity) => {
+    expect(parseIdentity(text)).toEqual(identity);
+  });
+});
+
+describe("agents set-identity", () => {
+  const write = async (text: string): Promise<string> => {
+    const name = path.join(home.stateDir, "workspace", "IDENTITY.md");
+    await mkdir(path.dirname(name), { recursive: true });
+    await writeFile(name, text);
+    return name;
+  };
+
+  it("sets without options what IDENTITY.md of the agent's workspace says, and with options those alone", async () => {
+    await write("- Name: Ada\n- Emoji: 🦊\n");
+    expect(await home.run("agents", "set-identity", "--agent", "main")).toBe(0);
+    expect(await identityOf()).toEqual({ name: "Ada", emoji: "🦊" });
+    expect(await home.run("agents", "set-identity", "--agent", "main", "--theme", "calm")).toBe(0);
+    expect(await identityOf()).toEqual({ name: "Ada", emoji: "🦊", theme: "calm" });
+  });
+
+  it("says what to do where nothing is written, and follows no link", async () => {
+    const refusal = {
+      code: "CLOISTER_REQUEST_INVALID",
+      message: expect.stringContaining("IDENTITY.md says no name") as string,
+    };
+    await expect(home.run("agents", "set-identity", "--agent", "main")).rejects.toMatchObject(refusal);
+    const name = await write("- Name:\n");
+    await expect(home.run("agents", "set-identity", "--agent", "main")).rejects.toMatchObject(refusal);
+    await rm(name);
+    await writeFile(path.join(home.dir, "elsewhere.md"), "Name: secret");
+    await symlink(path.join(home.dir, "elsewhere.md"), name);
+    await expect(home.run("agents", "set-identity", "--agent", "main")).rejects.toMatchObject(refusal);
+    await expect(home.run("agents", "set-identity", "--agent", "nobody")).rejects.toMatchObject({
+      message: "nothing to set: the config has no agent nobody",
+    });
+  });
+});
+
+describe("agents add --copy-auth", () => {
+  const fileOf = (agent: string): string => path.join(home.stateDir, "agents", agent, "agent", "auth-profiles.json");
+  const profiles = {
+    "a:key": { type: "api_key", provider: "a", key: "canary-1" },
+    "a:fixed": { type: "api_key", provider: "a", key: "canary-2", copyToAgents: false },
+    "a:token": { type: "token", provider: "a", token: "canary-3", expires: 9e15 },
+    "a:login": { type: "oauth", provider: "a", access: "canary-4", refresh: "canary-5", expires: 9e15 },
+    "a:shared": {
+      type: "oauth",
+      provider: "a",
+      access: "canary-6",
+      refresh: "canary-7",
+      expires: 9e15,
+      copyToAgents: true,
+    },
+  };
+
+  it("copies keys and tokens that may be copied, and of a sign-in never what renews it", async () => {
+    await mkdir(path.dirname(fileOf("main")), { recursive: true });
+    const order = { a: ["a:token", "a:login", "a:key"] };
+    await writeFile(fileOf("main"), JSON.stringify({ profiles, order }), { mode: 0o600 });
+    expect(await home.run("agents", "add", "work", "--copy-auth")).toBe(0);
+    const { refresh: _, ...shared } = profiles["a:shared"];
+    expect(JSON.parse(await readFile(fileOf("work"), "utf8"))).toEqual({
+      profiles: { "a:key": profiles["a:key"], "a:token": profiles["a:token"], "a:shared": shared },
+      order: { a: ["a:token", "a:key"] },
+    });
+    expect((await stat(fileOf("work"))).mode & 0o777).toBe(0o600);
+    const shown = home.terminal.outText();
+    expect(shown).toContain("credentials that were copied: a:key, a:token, a:shared");
+    expect(shown).toContain("a:fixed was not: copyToAgents is false");
+    expect(shown).toContain("a:login was not: a sign-in is copied where copyToAgents is true");
+    expect(shown).not.toContain("canary");
+    expect(JSON.parse(await readFile(fileOf("main"), "utf8"))).toEqual({ profiles, order });
+  });
+
+  it("is not done without the option, and not for a gateway elsewhere", async () => {
+    await mkdir(path.dirname(fileOf("main")), { recursive: true });
+    await writeFile(fileOf("main"), JSON.stringify({ profiles }), { mode: 0o600 });
+    expect(await home.run("agents", "add", "work")).toBe(0);
+    await expect(stat(fileOf("work"))).rejects.toMatchObject({ code: "ENOENT" });
+    await expect(home.run("--url", "ws://127.0.0.1:1", "agents", "add", "other", "--copy-auth")).rejects.toMatchObject({
+      code: "CLOISTER_REQUEST_INVALID",
+    });
+  });
+});
