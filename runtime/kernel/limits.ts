@@ -1226,7 +1226,7 @@ export const limits = {
   mcpRequestMsMax: 3_600_000,
   mcpIdleMs: 600_000,
   mcpIdleMsMax: 86_400_000,
-  /** How long the list of a turn's tools waits for servers that have not told theirs: a server that hangs costs a turn no more. */
+  /** How long the list of a turn's tools waits for servers that have not told theirs: a server that hangs costs one turn no more, and further ones nothing. */
   mcpListMs: 10_000,
   /** Before a server that failed is tried again: doubled with each failure up to the bound, half of it by chance. */
   mcpRetryMs: 1_000,

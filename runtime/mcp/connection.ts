@@ -18,7 +18,7 @@ import {
   type Tool,
   ToolListChangedNotificationSchema,
 } from "@modelcontextprotocol/sdk/types.js";
-import type { z } from "zod";
+import { z } from "zod";
 import { hideSecrets } from "../broker/hide.ts";
 import { limits } from "../kernel/limits.ts";
 import { isWithin } from "../thread/within.ts";
@@ -162,7 +162,11 @@ export const connect: Connect = async ({ server, folder, environment, signal: en
         // Of pages without a tool there is no end.
         if (performance.now() >= endMs) throw new Error(`it did not tell its tools within ${server.connectMs} ms`);
         const params = cursor === undefined ? {} : { cursor };
-        const page = await client.request({ method: "tools/list", params }, ListToolsResultSchema, timeout);
+        const page = await client
+          .request({ method: "tools/list", params }, ListToolsResultSchema, timeout)
+          .catch((error: unknown) => {
+            throw new Error(clean(`its tools cannot be listed: ${messageOf(error)}`), { cause: error });
+          });
         found.push(...page.tools);
         cursor = page.nextCursor;
       } while (cursor !== undefined && found.length < limits.mcpToolsMax);
@@ -257,4 +261,22 @@ async function within(promise: Promise<unknown>, ms: number): Promise<void> {
   if (!(await isWithin(promise, ms))) throw new Error(`it did not answer within ${ms} ms`);
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+/** The SDK tells what did not fit as JSON of many lines, leaves the status out of a refusal, and what `fetch` met in its cause. */
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  // By its form: the SDK brings a copy of the class.
+  const { data: mismatch } = mismatchForm.safeParse(error);
+  if (mismatch !== undefined) {
+    const [{ path, message }] = mismatch.issues;
+    return `it answered what the protocol does not have: ${path.join(".")}: ${message}`;
+  }
+  if (error instanceof StreamableHTTPError && error.code !== undefined && error.code > 0)
+    return error.message.includes(String(error.code)) ? error.message : `${error.message} (HTTP ${error.code})`;
+  return error.message === "fetch failed" && error.cause instanceof Error
+    ? `it cannot be reached: ${error.cause.message}`
+    : error.message;
+}
+
+const mismatchForm = z.object({
+  issues: z.tuple([z.object({ path: z.array(z.union([z.string(), z.number()])), message: z.string() })], z.unknown()),
+});

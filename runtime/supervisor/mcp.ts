@@ -90,6 +90,8 @@ export function makeMcp({ config, agents, start, log, ...deps }: McpDeps): Mcp {
   const catalogue = new Map<string, Map<string, Known>>();
   /** Agents that are told the same share it. */
   const shared = new Map<string, { readonly json: string; readonly tools: ReadonlyMap<string, McpTool> }>();
+  /** Agent → servers that a turn of it has waited for in vain: no further one does, until they have told their tools. */
+  const late = new Map<string, Set<string>>();
   const open = new Map<number, OpenCall>();
   let nextId = 1;
   let thread: Promise<McpThread> | undefined;
@@ -116,11 +118,13 @@ export function makeMcp({ config, agents, start, log, ...deps }: McpDeps): Mcp {
     const tools = last?.json === json ? last.tools : new Map(result.tools.map((tool) => [tool.spec.name, tool]));
     shared.set(server, { json, tools });
     own.set(server, tools);
+    late.get(agentId)?.delete(server);
   };
 
   const forget = (): void => {
     catalogue.clear();
     shared.clear();
+    late.clear();
   };
 
   const changed: KernelForMcp["changed"] = async (agentId, listing) => note(agentId, listing);
@@ -158,9 +162,9 @@ export function makeMcp({ config, agents, start, log, ...deps }: McpDeps): Mcp {
     },
   );
 
-  async function ask(agentId: string): Promise<void> {
-    const wanted = unknown(agentId);
-    if (wanted.length === 0 || !agents.has(agentId)) return;
+  /** Those that have answered leave `wanted`. */
+  async function ask(agentId: string, wanted: Set<string>): Promise<void> {
+    if (wanted.size === 0 || !agents.has(agentId)) return;
     try {
       const { remote } = await running();
       const { mcp } = config;
@@ -171,8 +175,9 @@ export function makeMcp({ config, agents, start, log, ...deps }: McpDeps): Mcp {
         return renewals === before ? listing : list(server);
       };
       await Promise.all(
-        wanted.map(async (server) => {
+        [...wanted].map(async (server) => {
           const listing = await list(server);
+          wanted.delete(server);
           // What is configured meanwhile is asked anew.
           if (listing !== undefined && config.mcp === mcp) note(agentId, listing);
         }),
@@ -195,10 +200,20 @@ export function makeMcp({ config, agents, start, log, ...deps }: McpDeps): Mcp {
   };
 
   const ready: Mcp["ready"] = async (agentId) => {
-    if (unknown(agentId).length === 0) return;
+    const wanted = unknown(agentId);
+    if (wanted.length === 0) return;
+    const known = late.get(agentId) ?? new Set<string>();
+    late.set(agentId, known);
+    void ask(agentId, new Set(wanted.filter((server) => known.has(server))));
+    const awaited = new Set(wanted.filter((server) => !known.has(server)));
     let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, limits.mcpListMs)));
-    await Promise.race([ask(agentId), late]);
+    const over = new Promise<void>((resolve) => {
+      timer = setTimeout(() => {
+        for (const server of awaited) known.add(server);
+        resolve();
+      }, limits.mcpListMs);
+    });
+    await Promise.race([ask(agentId, awaited), over]);
     clearTimeout(timer);
   };
 

@@ -123,6 +123,9 @@ describe("a server that is a process", () => {
     expect(await named.text("where")).toBe("/");
     const wrong = await open([{ ...rest, at: { ...at, cwd: path.join(named.stateDir, "typo") } }]);
     await expect(wrong.call("where")).resolves.toMatchObject({ code: "worker_unavailable" });
+    expect((await wrong.host.connections())[0]?.reason).toMatch(
+      /^it cannot be started: its folder \(cwd\) .*typo is not there$/,
+    );
   });
 
   test("is given its own variables and none of the gateway's but those it may have", async () => {
@@ -222,12 +225,16 @@ describe("a server that is a process", () => {
   });
 
   test("whose message is larger than its bound is ended before anybody reads it", async () => {
-    const { call } = await open([stdioServer("test")]);
+    const { host, call } = await open([stdioServer("test")]);
     expect(
       await call("echo", { text: "x".repeat(1_000), times: Math.ceil(limits.mcpMessageBytesMax / 1_000) }),
     ).toMatchObject({
       code: "outcome_unknown",
     });
+    const reason = async () => (await host.connections())[0]?.reason;
+    await eventually(async () =>
+      expect(await reason()).toContain(`a message of more than ${limits.mcpMessageBytesMax} bytes`),
+    );
   });
 
   test("that cannot be started, or lacks a secret, says so to the operator", async () => {
@@ -244,7 +251,7 @@ describe("a server that is a process", () => {
         retryAfterMs: expect.any(Number),
       });
     expect((await host.connections()).map(({ reason }) => reason)).toEqual([
-      expect.stringContaining("it cannot be started: spawn no-such-program ENOENT"),
+      "it cannot be started: there is no program no-such-program on the gateway's PATH",
       "KEY is not set",
       "it ended with exit code 0",
     ]);
@@ -319,17 +326,21 @@ describe("a server over HTTP", () => {
       return true;
     });
     closing.push(server.close);
-    const names = Object.keys(answers);
+    const gone = await openHttpMcp();
+    await gone.close();
+    const names = [...Object.keys(answers), "gone"];
+    const urlOf = (name: string): string => (name === "gone" ? gone.url : new URL(name, server.url).href);
     const { host, call } = await open(
-      names.map((name) => httpServer(name, new URL(name, server.url).href, { authorization: { value: "s3cr3t" } })),
+      names.map((name) => httpServer(name, urlOf(name), { authorization: { value: "s3cr3t" } })),
     );
     for (const name of names)
       expect(await call("echo", {}, name)).toMatchObject({ status: "error", code: "worker_unavailable" });
     const reasons = (await host.connections()).map(({ reason }) => reason);
     expect(reasons).toEqual([
-      expect.stringMatching(/401|who are you/),
+      expect.stringMatching(/who are you.*\(HTTP 401\)/),
       expect.stringMatching(/redirect/i),
       expect.stringContaining(`more than ${limits.mcpMessageBytesMax} bytes`),
+      expect.stringMatching(/^it cannot be reached: connect ECONNREFUSED/),
     ]);
     expect(reasons.join(" ")).not.toContain("s3cr3t");
   });

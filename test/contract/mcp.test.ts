@@ -108,7 +108,13 @@ describe("an agent", () => {
           server: "gone",
           type: "stdio",
           agents: 1,
-          connections: [{ agentId: "main", state: "failed", reason: expect.stringContaining("ENOENT") }],
+          connections: [
+            {
+              agentId: "main",
+              state: "failed",
+              reason: expect.stringContaining("there is no program no-such-program"),
+            },
+          ],
         },
       ],
     });

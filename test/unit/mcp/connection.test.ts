@@ -64,6 +64,24 @@ test("a list of tools without an end is given up", async () => {
   await connection.close();
 });
 
+test.each([
+  ["refuses it", '{ error: { code: -32000, message: "not with " + process.env.KEY } }', /not with \[redacted\]/],
+  [
+    "tells no list",
+    "{ result: { tools: [{ nam: 1 }] } }",
+    /it answered what the protocol does not have: tools\.0\.name/,
+  ],
+])(
+  "a server that is asked for its tools and %s is told of in one line without a secret",
+  async (_what, told, reason) => {
+    const connection = await open(server(`(method) => method === "initialize" ? { result: ${started} } : ${told}`));
+    const why = await connection.tools().catch((error: Error) => error.message);
+    expect(why).toMatch(reason);
+    expect(why).not.toMatch(new RegExp(`${secret}|\\n`));
+    await connection.close();
+  },
+);
+
 // These are the codes by which the client tells that a connection ended, and that an answer is late.
 test.each([-32_000, -32_001])(
   "a refusal with the code %d is one, and has nothing in it that the server was given",

@@ -1,5 +1,5 @@
 /** Calls of MCP tools as the main thread has them, with a thread that answers when the test says so. */
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { nothingRead } from "../../../runtime/broker/secrets-read.ts";
 import type { ResolvedAgent } from "../../../runtime/config/resolved.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
@@ -115,4 +115,21 @@ test("what a server told before it was given another secret is asked for again, 
   await same.mcp.ready("ana");
   await same.mcp.readSecrets();
   expect(same.mcp.isKnown("ana")).toBe(true);
+});
+
+test("a server that hangs holds up one turn, and no further one; its tools are there when it has told them", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { mcp, asked, answer } = open();
+  const first = mcp.ready("ana");
+  await asked;
+  await vi.advanceTimersByTimeAsync(limits.mcpListMs);
+  await first;
+  let isReady = false;
+  void mcp.ready("ana").then(() => (isReady = true));
+  await vi.advanceTimersByTimeAsync(1);
+  expect([isReady, mcp.namesOf("ana")]).toEqual([true, []]);
+  answer(offers("pay"));
+  await vi.advanceTimersByTimeAsync(1);
+  expect([mcp.isKnown("ana"), mcp.namesOf("ana")]).toEqual([true, ["mcp__web__pay"]]);
 });
