@@ -2,7 +2,7 @@
  * One connection to one server, by the SDK of the protocol. What the server says of its own answers (output schemas) is not compiled: results are
  * text to whoever gets them.
  */
-import { mkdir } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport, StreamableHTTPError } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import {
@@ -18,7 +18,7 @@ import {
   type Tool,
   ToolListChangedNotificationSchema,
 } from "@modelcontextprotocol/sdk/types.js";
-import { z } from "zod";
+import type { z } from "zod";
 import { hideSecrets } from "../broker/hide.ts";
 import { limits } from "../kernel/limits.ts";
 import { isWithin } from "../thread/within.ts";
@@ -91,6 +91,9 @@ export const connect: Connect = async ({ server, folder, environment, signal: en
   // A folder that the operator names has to be there.
   if (server.at.type === "stdio" && (server.at.cwd ?? workspaceCwd) === workspaceCwd)
     await mkdir(folder, { recursive: true });
+  // Node would say of it that the program is not there.
+  if (server.at.type === "stdio" && (await stat(folder).catch(() => undefined))?.isDirectory() !== true)
+    throw new Error(`it cannot be started: its folder (cwd) ${folder} is not there`);
   const transport = makeTransport(server, folder, environment, onProcess);
   const client = new Client(
     { name: "cloister", version: "1" },
@@ -265,18 +268,12 @@ async function within(promise: Promise<unknown>, ms: number): Promise<void> {
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   // By its form: the SDK brings a copy of the class.
-  const { data: mismatch } = mismatchForm.safeParse(error);
-  if (mismatch !== undefined) {
-    const [{ path, message }] = mismatch.issues;
-    return `it answered what the protocol does not have: ${path.join(".")}: ${message}`;
-  }
+  const [mismatch] = "issues" in error && Array.isArray(error.issues) ? (error.issues as z.core.$ZodIssue[]) : [];
+  if (mismatch !== undefined)
+    return `it answered what the protocol does not have: ${mismatch.path.join(".")}: ${mismatch.message}`;
   if (error instanceof StreamableHTTPError && error.code !== undefined && error.code > 0)
     return error.message.includes(String(error.code)) ? error.message : `${error.message} (HTTP ${error.code})`;
   return error.message === "fetch failed" && error.cause instanceof Error
     ? `it cannot be reached: ${error.cause.message}`
     : error.message;
 }
-
-const mismatchForm = z.object({
-  issues: z.tuple([z.object({ path: z.array(z.union([z.string(), z.number()])), message: z.string() })], z.unknown()),
-});

@@ -6,7 +6,6 @@
  *       └── ends by itself ──────────────────────────────────┘
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { statSync } from "node:fs";
 import { ReadBuffer, serializeMessage } from "@modelcontextprotocol/sdk/shared/stdio.js";
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
@@ -117,7 +116,7 @@ export function makeStdioTransport({ command, args, env, cwd, onProcess }: Stdio
         mine.once("spawn", resolve);
         // Also for as long as it runs: a signal that did not get through.
         mine.on("error", (error) => {
-          if (mine.pid === undefined) ended = `it cannot be started: ${whyNot(error, command, cwd)}`;
+          if (mine.pid === undefined) ended = `it cannot be started: ${whyNot(error, command)}`;
           reject(error);
         });
       });
@@ -142,9 +141,8 @@ export function makeStdioTransport({ command, args, env, cwd, onProcess }: Stdio
   return transport;
 }
 
-/** Node says `spawn node ENOENT` for a program that is not there, and for a folder. */
-function whyNot({ code, message }: NodeJS.ErrnoException, command: string, cwd: string): string {
-  if (statSync(cwd, { throwIfNoEntry: false })?.isDirectory() !== true) return `its folder (cwd) ${cwd} is not there`;
+/** Its folder is there. */
+function whyNot({ code, message }: NodeJS.ErrnoException, command: string): string {
   if (code === "ENOENT")
     return `there is no program ${command}${command.includes("/") ? "" : " on the gateway's PATH"}`;
   return code === "EACCES" ? `${command} is no program that the gateway may run` : message;
