@@ -171,6 +171,8 @@ export type SendResult =
       readonly retryAfterMs?: number;
       /** Nobody knows whether it arrived: the answer to the request was lost. */
       readonly mayHaveArrived?: true;
+      /** The platform does not know the account's credential any more. The account logs in again, and what is sent waits for that. */
+      readonly credential?: true;
     };
 
 export interface ChannelManifest {

@@ -65,6 +65,7 @@ export interface ApiFault {
 
 export function judgeFault({ status, code, message }: ApiFault): SendResult {
   const reason = `Discord answered ${status}: ${message} (${code})`;
+  if (status === 401) return { status: "failed", reason, retry: true, credential: true };
   return status >= 500
     ? { status: "failed", reason, retry: true, mayHaveArrived: true }
     : { status: "failed", reason, retry: false };

@@ -28,7 +28,16 @@ import { fetchFile, uploadFile } from "./files.ts";
 import { at, inTeam, makeEvent, readCallback, type Said, type Self, type SlackEvent, textAt } from "./inbound.ts";
 import { makeKnown } from "./known.ts";
 import { manifest, type SlackSettings } from "./manifest.ts";
-import { isTs, judgeFault, judgeStatus, makePost, parsePlace, type SlackPlace, threadOf } from "./outbound.ts";
+import {
+  faultsOfAuthentication,
+  isTs,
+  judgeFault,
+  judgeStatus,
+  makePost,
+  parsePlace,
+  type SlackPlace,
+  threadOf,
+} from "./outbound.ts";
 import { placeReaction, readReaction, type SlackReaction } from "./reactions.ts";
 import { runSocket } from "./socket.ts";
 
@@ -273,11 +282,7 @@ function judge(error: unknown): SendResult {
 
 /** Faults that stay until somebody changes the configuration, or the application's page. */
 const faultsOfTokens: ReadonlySet<string> = new Set([
-  "invalid_auth",
-  "not_authed",
-  "account_inactive",
-  "token_revoked",
-  "token_expired",
+  ...faultsOfAuthentication,
   "not_allowed_token_type",
   "missing_scope",
 ]);

@@ -94,10 +94,20 @@ const unsure: ReadonlySet<string> = new Set([
   "request_timeout",
 ]);
 
+/** Of the token that a call is made with, and of nothing else. */
+export const faultsOfAuthentication: ReadonlySet<string> = new Set([
+  "invalid_auth",
+  "not_authed",
+  "account_inactive",
+  "token_revoked",
+  "token_expired",
+]);
+
 /** What the Web API says of a call that failed. */
 export function judgeFault(fault: string): SendResult {
   const reason = `Slack answered ${fault}${remedies[fault] ?? ""}`;
   if (unsure.has(fault)) return { status: "failed", reason, retry: true, mayHaveArrived: true };
+  if (faultsOfAuthentication.has(fault)) return { status: "failed", reason, retry: true, credential: true };
   return { status: "failed", reason, retry: passing.has(fault) };
 }
 

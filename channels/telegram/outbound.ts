@@ -76,6 +76,8 @@ export function judgeFault({ error_code: status, description, parameters }: ApiF
   }
   const moved = parameters?.migrate_to_chat_id;
   if (moved !== undefined) return { status: "failed", reason: `${reason} (the group is now ${moved})`, retry: false };
+  // Not found: the address holds the token, and no bot has it.
+  if (status === 401 || status === 404) return { status: "failed", reason, retry: true, credential: true };
   return status >= 500
     ? { status: "failed", reason, retry: true, mayHaveArrived: true }
     : { status: "failed", reason, retry: false };

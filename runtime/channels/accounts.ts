@@ -3,9 +3,8 @@
  * that writes, and texts cut to what the platform takes. One account that fails changes nothing for the others.
  */
 import { joinSecretsRead, nothingRead, type SecretsRead } from "../broker/secrets-read.ts";
-import { chunksFor, lengthIn } from "../../channels/chunks.ts";
+import { lengthIn } from "../../channels/chunks.ts";
 import { aborted } from "../../channels/aborted.ts";
-import { mediaKindOf, mimeTypeOf, withButtonWords } from "../../channels/media.ts";
 import { makeRecent, type Recent } from "../../channels/recent.ts";
 import type {
   AccountSettings,
@@ -14,7 +13,6 @@ import type {
   ChannelManifest,
   InboundEvent,
   MenuCommand,
-  OutboundMessage,
   OutboundPart,
   Peer,
   Received,
@@ -25,8 +23,9 @@ import { channelPauseMs } from "../kernel/channel-pause.ts";
 import { failure, toRefusal } from "../kernel/errors.ts";
 import { isMessageFolder } from "../kernel/attached-files.ts";
 import { limits } from "../kernel/limits.ts";
+import { type FileBound, makePart, partsOf } from "./parts.ts";
 import { describeReaction, isHeard } from "./reactions.ts";
-import { keepNewest, readWorkspaceFile, writeWorkspaceFile } from "./workspace-files.ts";
+import { keepNewest, writeWorkspaceFile } from "./workspace-files.ts";
 import type {
   AccountAdapter,
   AccountModule,
@@ -141,7 +140,8 @@ export function serveAccounts<S extends AccountSettings>(
 
   return {
     async send(message, fromPart) {
-      const { adapter, settings: given, isOnline, own } = find(message.accountId);
+      const account = find(message.accountId);
+      const { adapter, settings: given, isOnline, own, state } = account;
       const parts = partsOf(message, manifest, given);
       const { buttons: _words, ...bare } = message;
       const shown = manifest.capabilities.buttons ? message : bare;
@@ -150,8 +150,12 @@ export function serveAccounts<S extends AccountSettings>(
       for (let part = fromPart; part < parts.length; part++) {
         if (!isOnline()) return { ...offline, offline: true, partsSent: part };
         const sendNow = async () => sendPart(adapter, await makePart(shown, parts, part, mediaBound(given)));
+        const since = state();
         const result = await (typeof parts[part] === "string" ? sendNow() : sendsFile(sendNow));
-        if (result.status === "failed") return { ...result, partsSent: part };
+        if (result.status === "failed") {
+          logInAnew(account, since, result);
+          return { ...result, partsSent: part };
+        }
         if (result.platformMessageId !== undefined)
           own.set(messageKey(message.peer, result.platformMessageId), {
             firstWords: firstWords(parts[part]),
@@ -163,7 +167,8 @@ export function serveAccounts<S extends AccountSettings>(
       return { status: "sent" };
     },
     async act(accountId, action) {
-      const { adapter, isOnline, own } = find(accountId);
+      const account = find(accountId);
+      const { adapter, isOnline, own, state } = account;
       const { agentId, ...wanted } = action;
       const { change, peer, messageId } = wanted;
       const [key, what] = actions[change.type];
@@ -177,8 +182,11 @@ export function serveAccounts<S extends AccountSettings>(
         change.type === "react" ? undefined : whyNotOwn(own.get(messageKey(peer, messageId)), agentId, change.type);
       if (denied !== undefined) return { ...failed, reason: `the message ${messageId} ${denied}` };
       if (!isOnline()) return offline;
+      const since = state();
       try {
-        return await adapter.act(wanted);
+        const result = await adapter.act(wanted);
+        logInAnew(account, since, result);
+        return result;
       } catch (error) {
         return adapterFailed(error);
       }
@@ -263,6 +271,13 @@ async function renewSecrets({ adapter, state, become, again }: Account): Promise
   return read;
 }
 
+/** Once for all that one connection sent: it may be connected anew by now. */
+function logInAnew({ state, become, again }: Account, since: AccountState, result: SendResult): void {
+  if (result.status !== "failed" || result.credential !== true || state() !== since) return;
+  become({ type: "connecting" });
+  again();
+}
+
 /** Why it is not changed for this agent; undefined: it is. What the gateway itself edits it has shown itself. */
 function whyNotOwn(
   message: OwnMessage | undefined,
@@ -308,55 +323,6 @@ const actions = {
   react: ["reactions", "react to messages"],
   remove: ["deletes", "remove messages"],
 } as const;
-
-/** The text as the platform takes it, then the files. */
-function partsOf(
-  { text, files = [], buttons }: OutboundMessage,
-  manifest: ChannelManifest,
-  settings: AccountSettings,
-): readonly (string | WorkspaceFile)[] {
-  const written = manifest.capabilities.buttons ? text : withButtonWords(text, buttons);
-  return [...chunksFor(written, manifest.text, settings.textChunkLimit), ...files.slice(0, limits.channelFilesMax)];
-}
-
-interface FileBound {
-  readonly bytesMax: number;
-  /** Of the config. */
-  readonly key: string;
-}
-
-/** Each has a key of its own, for platforms that know repeated ones; the first is the reply, and the last text has the buttons. */
-async function makePart(
-  { inReplyTo, files: _files, buttons, ...message }: OutboundMessage,
-  parts: readonly (string | WorkspaceFile)[],
-  at: number,
-  bound: FileBound,
-): Promise<OutboundPart> {
-  const part = parts[at] ?? "";
-  const isLastText = typeof part === "string" && typeof parts[at + 1] !== "string";
-  return {
-    ...message,
-    ...(typeof part === "string" ? { text: part } : await readPart(part, bound)),
-    idempotencyKey: parts.length === 1 ? message.idempotencyKey : `${message.idempotencyKey}:${at + 1}`,
-    ...(inReplyTo === undefined || at > 0 ? {} : { inReplyTo }),
-    ...(buttons === undefined || !isLastText ? {} : { buttons }),
-  };
-}
-
-/** A file that cannot be sent is told, so that nobody waits for it. */
-async function readPart(
-  { workspace, path: file }: WorkspaceFile,
-  { bytesMax, key }: FileBound,
-): Promise<Pick<OutboundPart, "text" | "file">> {
-  const name = file.slice(file.lastIndexOf("/") + 1);
-  try {
-    const content = await readWorkspaceFile(workspace, file, bytesMax, key);
-    const mimeType = mimeTypeOf(name);
-    return { text: "", file: { kind: mediaKindOf(mimeType), name, mimeType, content } };
-  } catch (error) {
-    return { text: `[A file was not sent: ${toRefusal(error).message}]` };
-  }
-}
 
 async function sendPart(adapter: ChannelAdapter, part: OutboundPart): Promise<SendResult> {
   try {

@@ -12,7 +12,7 @@ import { startChannelThread } from "../../runtime/supervisor/channels/start-chan
 import { makeBrokerStart } from "../../runtime/supervisor/start-broker.ts";
 import { makeMcpStart } from "../../runtime/supervisor/start-mcp.ts";
 import { actor } from "../support/actors.ts";
-import { makeMessage, openBotApi } from "../support/bot-api.ts";
+import { makeMessage, openBotApi, type Watch } from "../support/bot-api.ts";
 import { provider } from "../support/broker.ts";
 import { eventually } from "../support/eventually.ts";
 import { groupsOf, openGateway } from "../support/gateway.ts";
@@ -90,16 +90,18 @@ test("models and the gateway's doors have it with the next use, and what was bef
   expect(await opens("key-two")).toBe(200);
 });
 
-test("an account goes on with the bot's next token at once: nothing is lost, nothing is answered twice, and the other account stays connected", async () => {
+const [first, next, raul] = ["1:A", "1:B", "2:C"] as const;
+const keyOf = (account: string) => `channels.telegram.accounts.${account}.botToken`;
+
+/** Two bots of Telegram, whose tokens are kept as `main-bot` and `raul-bot`, in a real thread. */
+async function openBots(watch?: Watch) {
   const stateDir = await mkdtemp(path.join(os.tmpdir(), "reload-"));
-  const api = await openBotApi();
+  const api = await openBotApi(watch);
   onTestFinished(() => api.close());
-  const [first, next, raul] = ["1:A", "1:B", "2:C"] as const;
   api.addBot(first, "main_bot");
   api.addBot(raul, "raul_bot");
   await keepSecret(stateDir, "main-bot", first, 1);
   await keepSecret(stateDir, "raul-bot", raul, 1);
-  const keyOf = (account: string) => `channels.telegram.accounts.${account}.botToken`;
   const bot = (account: string) => ({
     botToken: { key: keyOf(account), ref: { source: "store", id: `${account}-bot` } } as const,
     apiRoot: api.root,
@@ -125,6 +127,11 @@ test("an account goes on with the bot's next token at once: nothing is lost, not
     api.push(token, { message: makeMessage({ text: "who are you", message_id: id }) });
   const reload = () => gateway.doors.rpc(operator, "secrets.reload", {});
   const logins = (token: string) => api.calls.filter((call) => call.token === token && call.method === "getMe").length;
+  return { api, gateway, stateDir, ask, reload, logins };
+}
+
+test("an account goes on with the bot's next token at once: nothing is lost, nothing is answered twice, and the other account stays connected", async () => {
+  const { api, gateway, stateDir, ask, reload, logins } = await openBots();
   ask(first, 1);
   ask(raul, 1);
   await eventually(() => expect([api.sent(first).length, api.sent(raul).length]).toEqual([1, 1]));
@@ -161,6 +168,29 @@ test("an account goes on with the bot's next token at once: nothing is lost, not
   expect([api.sent(first).length, api.sent(next).length, api.sent(raul).length]).toEqual([1, 2, 2]);
   expect([logins(first), logins(next), logins(raul)]).toEqual([1, 1, 1]);
   expect(api.violations).toEqual([]);
+});
+
+test("an answer on its way when the token was taken back is sent with the next one, once", async () => {
+  const { api, gateway, stateDir, ask, reload } = await openBots(({ type, call }) => {
+    if (type === "came" && call.method === "sendMessage" && call.token === first) api.renewToken(first, next);
+    return undefined;
+  });
+  ask(first, 1);
+  await eventually(async () =>
+    expect(await gateway.doors.rpc(operator, "channels.status", {})).toMatchObject({
+      payload: {
+        channelAccounts: {
+          telegram: expect.arrayContaining([expect.objectContaining({ accountId: "main", running: false })]),
+        },
+      },
+    }),
+  );
+  await keepSecret(stateDir, "main-bot", next, 2);
+  expect(await reload()).toMatchObject({ payload: { renewed: [keyOf("main")] } });
+  await eventually(() => expect(api.sent(next)).toMatchObject([{ text: expect.stringContaining("I am main") }]));
+  await gateway.drain(1_000);
+  expect([api.sent(first).length, api.sent(next).length]).toEqual([1, 1]);
+  expect(await gateway.doors.rpc(operator, "deadletters.list", {})).toMatchObject({ payload: { total: 0 } });
 });
 
 test("the next call of an MCP server has its other secret, and the tools that are there for it", async () => {

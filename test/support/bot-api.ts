@@ -234,8 +234,8 @@ export async function openBotApi(watch: Watch = () => undefined): Promise<BotApi
     calls.push(call);
     const wrong = judge(method, given);
     if (wrong !== undefined) violations.push(`${method}: ${wrong}`);
-    const bot = bots.get(token);
     const fault = (await watch({ type: "came", call })) ?? faults.get(method)?.shift();
+    const bot = bots.get(token);
     try {
       if (bot === undefined) return refuse(401, "Unauthorized");
       if (fault?.type === "error") return refuse(fault.status, fault.description, fault.parameters);

@@ -492,3 +492,27 @@ describe("secrets that are read anew", () => {
     await channel.close();
   });
 });
+
+test("an account whose credential is refused for a text logs in anew, once for all that its connection sent, and the text waits", async () => {
+  const refused = { status: "failed", reason: "401", retry: true, credential: true } as const;
+  const answers = Promise.withResolvers<SendResult>();
+  const opening = Promise.withResolvers<void>();
+  const comeLate = async (host: ChannelHost, signal: AbortSignal): Promise<void> => {
+    await opening.promise;
+    await stay(host, signal);
+  };
+  const { channel, runs, sent } = serve({ default: { runs: [stay, comeLate], send: () => answers.promise } });
+  await settle();
+  const sending = ["7", "8"].map((id) => channel.send(outbound({ peer: { kind: "direct", id } }), 0));
+  await settle();
+  answers.resolve(refused);
+  for (const one of sending)
+    expect(await one).toMatchObject({ status: "failed", reason: "401", retry: true, partsSent: 0 });
+  await settle();
+  expect(runs.get("default")).toBe(2);
+  expect(await channel.send(outbound(), 0)).toMatchObject({ status: "failed", offline: true });
+  expect(sent).toHaveLength(2);
+  opening.resolve();
+  await settle();
+  await channel.close();
+});

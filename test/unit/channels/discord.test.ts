@@ -195,6 +195,10 @@ describe("what may be written", () => {
       reason: "Discord answered 403: Missing Permissions (50013)",
       retry: false,
     });
+    expect(judgeFault({ status: 401, code: 0, message: "401: Unauthorized" })).toMatchObject({
+      retry: true,
+      credential: true,
+    });
   });
 });
 

@@ -184,6 +184,8 @@ describe("where a text goes", () => {
     ["ratelimited", { retry: true }],
     ["internal_error", { retry: true, mayHaveArrived: true }],
     ["is_archived", { retry: false }],
+    ["token_revoked", { retry: true, credential: true }],
+    ["missing_scope", { retry: false }],
   ])("%s", (fault, wanted) => expect(judgeFault(fault)).toMatchObject(wanted));
 });
 
