@@ -80,6 +80,13 @@ const withFields = (command: Command, nowMs: () => number): Command =>
     .option("--tz <zone>", "time zone of --cron, e.g. Europe/Berlin (default: of the gateway's machine)")
     .option("--event <text>", "tell the agent's main session this")
     .option("--message <text>", "say this to the agent")
+    .option("--model <provider/model>", "which model answers --message (default: the session's)")
+    .option("--thinking <level>", "how much it thinks: off, low, medium or high")
+    .option(
+      "--timeout-seconds <n>",
+      `how long a turn of --message may take, at most ${limits.jobRunMsMax / 1_000}`,
+      wholeNumber(1, limits.jobRunMsMax / 1_000),
+    )
     .option("--session <target>", "where --message is said: isolated (the default), or session:<key>")
     .option("--channel <channel>", "send the answer through this channel, with --to")
     .option("--account <id>", "account of the channel")

@@ -38,7 +38,17 @@ const fields = {
 
 const payload = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("systemEvent"), text }),
-  z.object({ kind: z.literal("agentTurn"), message: text }),
+  z.object({
+    kind: z.literal("agentTurn"),
+    message: text,
+    model: z.string().trim().min(1).max(limits.modelNameCharsMax).exactOptional(),
+    thinking: z.string().trim().min(1).max(32).exactOptional(),
+    timeoutSeconds: z
+      .number()
+      .min(1)
+      .max(limits.jobRunMsMax / 1_000)
+      .exactOptional(),
+  }),
 ]);
 
 export const cronMethods = {

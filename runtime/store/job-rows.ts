@@ -22,6 +22,8 @@ export interface Job {
   readonly target: "main" | "isolated" | "session";
   /** `systemEvent` tells the session something; `agentTurn` is said to it. */
   readonly payload: "systemEvent" | "agentTurn";
+  /** Of each of its turns: which model gives it, how much it thinks, and how long it may take. */
+  readonly turn?: JobTurn;
   readonly delivery: ReplyRoute;
   readonly enabled: boolean;
   /** The due time that somebody gave it by hand: that one counts also while jobs are off. */
@@ -35,6 +37,11 @@ export interface Job {
   readonly updatedAtMs: number;
   /** Newest last, at most `limits.jobRunsKeptMax`. */
   readonly runs: readonly JobRun[];
+}
+
+export interface JobTurn {
+  readonly choices?: TurnChoices;
+  readonly turnMsMax?: number;
 }
 
 /** One end of a run, or a time that was left out. A crash between the end of a turn and this row loses the row alone. */

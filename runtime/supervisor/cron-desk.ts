@@ -10,7 +10,8 @@ import { schedulePairingId } from "../../auth/compile-pairings.ts";
 import { type EnvelopeHeader, type Outcome, type ReplyRoute, urlChannel } from "../kernel/envelope.ts";
 import { type CodedError, failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
-import { type Job, type JobChange, type JobSchedule, neverMs } from "../store/job-rows.ts";
+import { changeChoices, type TurnChoices } from "../kernel/session-choices.ts";
+import { type Job, type JobChange, type JobSchedule, type JobTurn, neverMs } from "../store/job-rows.ts";
 import type { Store, TimerRow } from "../store/port.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { makeAuditNote } from "./audit-trail.ts";
@@ -22,11 +23,13 @@ import { viewJob } from "./job-view.ts";
 import { makeInTurn } from "./in-turn.ts";
 import type { Handlers, Params } from "./method-handlers.ts";
 import type { Targets } from "./method-targets.ts";
+import { readChoices } from "./session-choices.ts";
 
 export interface CronDeps {
   readonly store: Pick<Store, "schedule" | "amendJob" | "timers" | "unschedule">;
   readonly targets: Targets;
   readonly config: Parameters<typeof accountOf>[0] & Pick<ResolvedConfig, "jobs">;
+  readonly models: () => Parameters<typeof readChoices>[0];
   /** Whether answers leave through this account. */
   readonly carriesAnswers: (channel: string, accountId: string) => boolean;
   readonly isOpen: (envelopeId: string) => boolean;
@@ -128,6 +131,20 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
     return route;
   };
 
+  /** What a turn of it is given beside its words. @throws what `readChoices` throws */
+  const readTurn = (payload: Asked["payload"], agentId: string): JobTurn => {
+    if (payload.kind !== "agentTurn") return {};
+    const { model, thinking, timeoutSeconds } = payload;
+    const choices: TurnChoices | undefined = changeChoices(
+      undefined,
+      readChoices(deps.models(), agentId, { model, thinking }),
+    );
+    return {
+      ...(choices === undefined ? {} : { choices }),
+      ...(timeoutSeconds === undefined ? {} : { turnMsMax: Math.ceil(timeoutSeconds * 1_000) }),
+    };
+  };
+
   const changed = (what: string, { id, agentId, name }: TimerRow, by: string): void =>
     deps.note({ type: "cron_changed", subject: by, object: `agent:${agentId}`, detail: `${what} ${id}: ${name}` });
 
@@ -154,6 +171,7 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
       job: {
         ...(description === undefined ? {} : { description }),
         ...(delivery === undefined ? {} : { delivery: readDelivery(delivery, row.agentId, id) }),
+        ...(payload === undefined ? {} : { turn: readTurn(payload, row.agentId) }),
         ...(place === undefined ? {} : { target: place.target }),
         // One that becomes another kind of job has the usual of that kind, as one that is set anew.
         deleteAfterRun: readDelete(
@@ -198,6 +216,7 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
         schedule,
         target,
         payload,
+        turn: readTurn(asked.payload, agentId),
         delivery: delivery ?? readDelivery(asked.delivery, agentId, id),
         ...(setIn === undefined ? {} : { setIn }),
         enabled,

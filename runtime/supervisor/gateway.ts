@@ -301,6 +301,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   });
   const clock = makeClock({
     ...common,
+    models: modelSettings,
     targets: makeTargets(config, isAgent),
     accept: (admission) => driver.accept(admission),
     expect: (atMs) => signals.expect(atMs),
@@ -313,14 +314,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     message: makeMessageTool({ ...common, pairings: () => driver.pairings, post, sent, channels }),
     [configTool]: makeConfigPropose({ propose: (asked) => proposals.propose(asked) }),
   };
-  const deadLetters = makeDeadLetters({
-    store,
-    accept: (admission) => driver.accept(admission),
-    deliver,
-    publish,
-    log,
-    nowMs,
-  });
+  const deadLetters = makeDeadLetters({ ...common, accept: (admission) => driver.accept(admission), deliver, publish });
   for (const line of describeAuth(config.gateway)) log.info({}, line);
   const invitations = makeInvitations(nowMs);
   const devices = makeDevices({

@@ -1,7 +1,7 @@
 /** Jobs as clients see them: the peer's words. An agent's own timer is shown as a job that tells its session something. */
 import { urlChannel } from "../kernel/envelope.ts";
 import { limits } from "../kernel/limits.ts";
-import { type Job, type JobRun, type JobSchedule, neverMs } from "../store/job-rows.ts";
+import { type Job, type JobRun, type JobSchedule, type JobTurn, neverMs } from "../store/job-rows.ts";
 import type { TimerRow } from "../store/port.ts";
 import { jobIdMark } from "./job-schedule.ts";
 
@@ -47,7 +47,7 @@ function timerFields({ dueAtMs, everyMs, sessionKey, createdAtMs, body }: TimerR
 }
 
 function jobFields({ sessionKey, body, dueAtMs }: TimerRow, job: Job): object {
-  const { description, schedule, target, payload, delivery, enabled, deleteAfterRun, updatedAtMs, by } = job;
+  const { description, schedule, target, payload, turn, delivery, enabled, deleteAfterRun, updatedAtMs, by } = job;
   const text = preview(body);
   return {
     ...(description === undefined ? {} : { description }),
@@ -58,8 +58,19 @@ function jobFields({ sessionKey, body, dueAtMs }: TimerRow, job: Job): object {
     by,
     schedule: viewSchedule(schedule),
     sessionTarget: target === "session" ? `session:${sessionKey}` : target,
-    payload: payload === "systemEvent" ? { kind: payload, text } : { kind: payload, message: text },
+    payload:
+      payload === "systemEvent" ? { kind: payload, text } : { kind: payload, message: text, ...turnFields(turn) },
     delivery: viewDelivery(delivery),
+  };
+}
+
+/** As it was asked for. */
+function turnFields({ choices, turnMsMax }: JobTurn = {}): object {
+  const { model, authProfile, thinking } = choices ?? {};
+  return {
+    ...(model === undefined ? {} : { model: authProfile === undefined ? model : `${model}@${authProfile}` }),
+    ...(thinking === undefined ? {} : { thinking }),
+    ...(turnMsMax === undefined ? {} : { timeoutSeconds: turnMsMax / 1_000 }),
   };
 }
 

@@ -41,7 +41,8 @@ export function makeJobWatchdog({ stop, log, heartbeatMs, agentMs, tell }: JobWa
     const ofAgent = agentMs(header);
     const ofJob =
       from.type === "timer" && isOperators(from.timerId) ? (heartbeatMs(header) ?? limits.jobRunMsMax) : undefined;
-    if (turnMsMax !== undefined) return { what: "the turn of a hook", spanMs: turnMsMax };
+    if (turnMsMax !== undefined)
+      return { what: from.type === "timer" ? "the run of a job" : "the turn of a hook", spanMs: turnMsMax };
     if (ofJob !== undefined && ofJob <= (ofAgent ?? ofJob)) return { what: "the run of a job", spanMs: ofJob };
     return ofAgent === undefined ? undefined : { what: agentTurn, spanMs: ofAgent };
   };

@@ -59,7 +59,7 @@ export function timerAdmission(timer: DueTimer, nowMs: number): Admission {
 /** `runId` makes the session of a job whose runs are on their own. An `at` that stays has no next time. */
 export function jobAdmission(
   { id, agentId, sessionKey, name, dueAtMs, body, via }: DueTimer,
-  { target, payload, delivery, deleteAfterRun, enabled }: Job,
+  { target, payload, delivery, deleteAfterRun, enabled, turn }: Job,
   nextMs: number,
   runId: string,
 ): Admission {
@@ -74,6 +74,7 @@ export function jobAdmission(
     via,
     body,
     ...(payload === "agentTurn" ? {} : { signal: { type: "timer", id, name, dueAtMs, missed: 0, isData: false } }),
+    ...turn,
     fires: { id, dueAtMs, nextMs: goes ? undefined : nextMs },
   };
 }

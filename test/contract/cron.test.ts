@@ -4,9 +4,12 @@ import type { AddressInfo } from "node:net";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { limits } from "../../runtime/kernel/limits.ts";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
+import { makeBrokerStart } from "../../runtime/supervisor/start-broker.ts";
 import { actor } from "../support/actors.ts";
+import { provider } from "../support/broker.ts";
 import { makeConfig, openGateway, type TestGateway } from "../support/gateway.ts";
 
+const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 const operator = { connId: "o", clientId: "op", mode: "cli", scopes: ["operator.admin"] };
 
 // oxlint-disable-next-line typescript/no-explicit-any -- an answer, looked into by the tests
@@ -51,6 +54,51 @@ describe("a job", () => {
     expect(jobs).toMatchObject([{ id, state: { lastStatus: "ok" }, schedule: { kind: "every", everyMs: 3_600_000 } }]);
     expect((jobs[0].nextRunAtMs - job.nextRunAtMs) % 3_600_000).toBe(0);
     expect(await call(gateway, "cron.run", { id, mode: "due" })).toMatchObject({ ran: false, reason: "not-due" });
+  });
+
+  test("has the model, the effort and the time that it names, until it names others", async () => {
+    const models = {
+      usual: { id: "usual", script: [{ say: "the usual: {{text}}" }] },
+      other: { id: "other", script: [{ say: "the other: {{text}}" }] },
+    };
+    const gateway = await openGateway(
+      [
+        { id: "main", module: "assistant", model: "lab/usual" },
+        { id: "holder", ...actor("holder") },
+      ],
+      {
+        models: {
+          providers: { lab: provider("lab", { models }) },
+          catalogue: ["lab/other"],
+          authOrder: {},
+          variables: {},
+        },
+      },
+      { startBroker: makeBrokerStart(quiet) },
+    );
+    const payload = { ...say("go"), model: "lab/other", thinking: "max", timeoutSeconds: 90 };
+    const { id, payload: shown } = await call(gateway, "cron.add", { name: "report", schedule: hourly, payload });
+    expect(shown).toEqual({ ...payload, thinking: "high" });
+    await call(gateway, "cron.run", { id });
+    expect(await runs(gateway, id, 1)).toMatchObject([{ status: "ok", summary: "the other: go" }]);
+    // What is not of the payload leaves it as it is.
+    expect((await call(gateway, "cron.update", { id, patch: { name: "r" } })).payload).toEqual(shown);
+    const changed = await call(gateway, "cron.update", { id, patch: { payload: say("go on") } });
+    expect(changed.payload).toEqual(say("go on"));
+    await call(gateway, "cron.run", { id });
+    expect(await runs(gateway, id, 2)).toMatchObject([{ summary: "the usual: go on" }, {}]);
+
+    const late = { ...say("hold"), timeoutSeconds: 1 };
+    const held = await call(gateway, "cron.add", { agentId: "holder", name: "held", schedule: hourly, payload: late });
+    await call(gateway, "cron.run", { id: held.id });
+    expect(await runs(gateway, held.id, 1)).toMatchObject([
+      { status: "error", error: expect.stringContaining("stopped") },
+    ]);
+
+    const wrong = (more: object) =>
+      call(gateway, "cron.add", { name: "x", schedule: hourly, payload: { ...say("x"), ...more } });
+    await expect(wrong({ model: "nowhere/m" })).rejects.toMatchObject({ code: "CLOISTER_CAPABILITY_DENIED" });
+    await expect(wrong({ thinking: "very" })).rejects.toMatchObject({ code: "CLOISTER_REQUEST_INVALID" });
   });
 
   test("that tells the main session something is no user's word there", async () => {

@@ -28,6 +28,9 @@ export interface JobOptions extends JobsOptions {
   readonly tz?: string;
   readonly event?: string;
   readonly message?: string;
+  readonly model?: string;
+  readonly thinking?: string;
+  readonly timeoutSeconds?: number;
   readonly session?: string;
   readonly channel?: string;
   readonly account?: string;
@@ -185,7 +188,24 @@ export function runCronStatus(context: CliContext, { json }: JobsOptions): Promi
 const offLine = "jobs are off (cron.enabled is false): none happens at its time; `cron run <id>` runs one by hand";
 
 function fieldsOfJob(options: JobOptions) {
-  const { at, every, cron, tz, event, message, session, channel, account, to, webhook, description, keep } = options;
+  const {
+    at,
+    every,
+    cron,
+    tz,
+    event,
+    message,
+    model,
+    thinking,
+    timeoutSeconds,
+    session,
+    channel,
+    account,
+    to,
+    webhook,
+    description,
+    keep,
+  } = options;
   if (channel !== undefined && webhook !== undefined)
     throw wrong("cron: found --channel and --webhook", "the answer goes to one place");
   if ([at, every, cron].filter((one) => one !== undefined).length > 1)
@@ -204,12 +224,22 @@ function fieldsOfJob(options: JobOptions) {
         : cron === undefined
           ? undefined
           : { kind: "cron", expr: cron, ...(tz === undefined ? {} : { tz }) };
+  const turn = {
+    ...(model === undefined ? {} : { model }),
+    ...(thinking === undefined ? {} : { thinking }),
+    ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
+  };
+  if (message === undefined && Object.keys(turn).length > 0)
+    throw wrong(
+      "cron: found --model, --thinking or --timeout-seconds without --message",
+      "they are of what is said to the agent: give both",
+    );
   const payload =
     event !== undefined
       ? { kind: "systemEvent", text: event }
       : message === undefined
         ? undefined
-        : { kind: "agentTurn", message };
+        : { kind: "agentTurn", message, ...turn };
   const enabled =
     options.enable === true ? true : options.disable === true || options.disabled === true ? false : undefined;
   return {

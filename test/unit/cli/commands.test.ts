@@ -800,6 +800,14 @@ describe("cron", () => {
       },
     ],
     [
+      ["add", "n", "--every", "2h", "--message", "m", "--model", "p/m", "--thinking", "low", "--timeout-seconds", "90"],
+      {
+        name: "n",
+        schedule: { kind: "every", everyMs: 7_200_000 },
+        payload: { kind: "agentTurn", message: "m", model: "p/m", thinking: "low", timeoutSeconds: 90 },
+      },
+    ],
+    [
       ["update", "j-1", "--enable", "--name", "m", "--channel", "webhook", "--account", "biz", "--to", "direct:ana"],
       {
         id: "j-1",
@@ -828,6 +836,8 @@ describe("cron", () => {
       ["add", "x", "--every", "1h", "--message", "m", "--channel", "irc", "--to", "direct:a", "--webhook", "http://x/"],
       "--channel and --webhook",
     ],
+    [["add", "x", "--every", "1h", "--event", "e", "--model", "p/m"], "without --message"],
+    [["update", "j-1", "--timeout-seconds", "5"], "without --message"],
     [["update", "j-1"], "found nothing to change"],
   ])("%j is refused before anything is asked", async (args, why) => {
     await serve((request, { answer }) => answer(request, job));
