@@ -2,6 +2,7 @@
 export { type ConfigIssue, formatIssues, formatPath, isConfigFailure } from "./issue.ts";
 export { findDifferences } from "./difference.ts";
 export { findPaths, findVariable, isInside, type Surroundings } from "./paths.ts";
+export { indexPlaces, type PlaceIndex } from "./place-index.ts";
 export { isLoopback } from "./listen.ts";
 export { localSocketFile } from "./local-socket.ts";
 export { addAgent, bindAgent, removeAgent, unbindAgent, updateAgent } from "./agent-edits.ts";

@@ -7,7 +7,7 @@
 import { isDeepStrictEqual } from "node:util";
 import path from "node:path";
 import { sessionToolsOf } from "../../auth/policy.ts";
-import { isInside } from "./paths.ts";
+import { indexPlaces, type PlaceIndex } from "./place-index.ts";
 import type { ResolvedAgent, ResolvedConfig } from "./resolved.ts";
 
 export interface RestartKey {
@@ -61,6 +61,7 @@ export function planConfig(from: ResolvedConfig, to: ResolvedConfig): ConfigPlan
   const changed: ResolvedAgent[] = [];
   const renewed: ResolvedAgent[] = [];
   const moved: RestartKey[] = [];
+  const [hadNeighbours, hasNeighbours] = [makeNeighbours(from), makeNeighbours(to)];
   for (const agent of to.agents) {
     const old = before.get(agent.id);
     if (old === undefined) continue;
@@ -69,7 +70,7 @@ export function planConfig(from: ResolvedConfig, to: ResolvedConfig): ConfigPlan
         key: `agents.${agent.id}.agentDir`,
         why: "its sessions are open where they were; agentDir and session.store are looked at when the gateway starts",
       });
-    if (bornWith(old, from) !== bornWith(agent, to)) renewed.push(agent);
+    if (bornWith(old, hadNeighbours) !== bornWith(agent, hasNeighbours)) renewed.push(agent);
     else if (!isDeepStrictEqual(old, agent) || clampOf(old, from) !== clampOf(agent, to)) changed.push(agent);
   }
   const found = { sections: new Set<string>(), restart: new Map<string, RestartKey>() };
@@ -82,27 +83,28 @@ export function planConfig(from: ResolvedConfig, to: ResolvedConfig): ConfigPlan
 }
 
 /** What a cell is started with; one that changes needs another cell. */
-function bornWith(agent: ResolvedAgent, config: ResolvedConfig): string {
+function bornWith(agent: ResolvedAgent, hasNeighbours: (agent: ResolvedAgent) => boolean): string {
   const { module, moduleKind, name, options, workspace, model, settings, isolation } = agent;
   // Who is no model's goes on with the settings that it has.
   const speaks = moduleKind === "builtin" && module === "assistant" ? { name, settings } : undefined;
-  const alone = moduleKind === "file" && hasNeighbours(agent, config);
+  const alone = moduleKind === "file" && hasNeighbours(agent);
   return JSON.stringify([module, moduleKind, options, workspace, model, speaks, isolation, alone]);
 }
 
 /**
- * Whether something that no agent may read lies beside or above the module, so that the cell may read the file alone
- * (`runtime/supervisor/cell-places.ts` decides by the real paths): an agent that is added may be such a one.
+ * Whether something that no agent may read lies beside or above a module, so that the cell may read the file alone
+ * (`runtime/supervisor/foreign-places.ts` decides by the real paths): an agent that is added may be such a one.
  */
-function hasNeighbours({ id, module }: ResolvedAgent, config: ResolvedConfig): boolean {
-  const folder = path.dirname(module);
-  return config.agents.some(
-    (other) =>
-      other.id !== id &&
-      [other.workspace, other.agentDir, other.sessionsDir].some(
-        (place) => isInside(place, folder) || isInside(folder, place),
+function makeNeighbours({ agents }: ResolvedConfig): (agent: ResolvedAgent) => boolean {
+  let index: PlaceIndex | undefined;
+  return ({ id, module }) => {
+    index ??= indexPlaces(
+      agents.flatMap(({ id: owner, workspace, agentDir, sessionsDir }) =>
+        [workspace, agentDir, sessionsDir].map((place) => [place, owner] as const),
       ),
-  );
+    );
+    return index.isNear(path.dirname(module), id);
+  };
 }
 
 function clampOf({ id, sandboxMode }: ResolvedAgent, config: ResolvedConfig): string {

@@ -295,6 +295,12 @@ export const limits = {
   heartbeatEveryMs: 100,
   /** A cell that is not ready after this long is ended, and the start counts as a crash. */
   cellStartMs: 15_000,
+  /**
+   * Real paths of all agents' places, which a cell with a module of its own must not read: looked up so many at a time, and again by a start that
+   * finds them older than this.
+   */
+  realPlacesAtOnce: 16,
+  realPlacesKeptMs: 60_000,
   /** Cells that start at the same time; starting more at once costs everybody (measured: 50 at once take seconds). */
   cellStartsAtOnce: 2,
   /** Restarts of one cell within `restartPeriodMs` before the agent is parked. */

@@ -13,6 +13,7 @@ import { failure } from "../kernel/errors.ts";
 import { mainSessionKey } from "../routing/index.ts";
 import type { BesideSkills } from "../thread/agent-settings.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
+import type { ForeignPlaces } from "./foreign-places.ts";
 import type { SkillShelf } from "./skills.ts";
 import { seedWorkspace } from "./workspace/seed.ts";
 import type { CellFiles, CellInit } from "../thread/cell-port.ts";
@@ -44,7 +45,7 @@ export function initOf(
 
 export async function prepareCell(
   agent: ResolvedAgent,
-  config: ResolvedConfig,
+  foreign: ForeignPlaces,
   assets: CellAssets,
   skills: Pick<SkillShelf, "of">,
 ): Promise<CellPlace> {
@@ -80,7 +81,7 @@ export async function prepareCell(
       `name the file in agents.list[id=${agent.id}].module`,
     );
   const folder = path.dirname(file);
-  const own = await isOwnFolder(folder, agent, config);
+  const own = !(await foreign.isNear(folder, agent.id));
   return {
     workspace,
     module: { kind: "file", url: pathToFileURL(file).href },
@@ -90,17 +91,6 @@ export async function prepareCell(
 
 function goneNote({ workspace, agentDir }: ResolvedAgent): string {
   return `the workspace ${workspace} is gone and begins empty; to have it begin like a new agent's remove ${path.join(agentDir, "workspace.json")}`;
-}
-
-async function isOwnFolder(folder: string, agent: ResolvedAgent, config: ResolvedConfig): Promise<boolean> {
-  const others = config.agents
-    .filter(({ id }) => id !== agent.id)
-    .flatMap((other) => [other.workspace, other.agentDir, other.sessionsDir]);
-  const foreign = [config.configPath, config.stateDir, agent.agentDir, agent.sessionsDir, ...others];
-  const real = await Promise.all(foreign.map((place) => realpath(place).catch(() => path.resolve(place))));
-  return !real.some(
-    (place) => place === folder || place.startsWith(folder + path.sep) || folder.startsWith(place + path.sep),
-  );
 }
 
 /** Every `node_modules` that an import from this folder may look into. */

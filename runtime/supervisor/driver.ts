@@ -21,6 +21,7 @@ import { makeAlarm } from "./alarm.ts";
 import { makeBacklogs } from "./backlogs.ts";
 import { makeCellEnds } from "./cell-ends.ts";
 import { initOf, prepareCell } from "./cell-places.ts";
+import { makeForeignPlaces } from "./foreign-places.ts";
 import type { FollowUp } from "../kernel/exchange.ts";
 import { makeKernelSettings } from "./kernel-settings.ts";
 import { makeProfiles } from "./profiles.ts";
@@ -141,6 +142,7 @@ export function makeDriver(deps: DriverDeps): Driver {
     deps.calls.endCell(agentId, incarnation);
   };
 
+  const foreign = makeForeignPlaces(config, nowMs);
   const host = makeCellHost(deps.assets, {
     ready: (agentId, incarnation, takesPart) => kernel.cellReady(agentId, incarnation, nowMs(), takesPart),
     invalid: (agentId, _incarnation, reason) => {
@@ -310,7 +312,7 @@ export function makeDriver(deps: DriverDeps): Driver {
   function startCell(effect: Extract<Effect, { type: "start-cell" }>): void {
     const agent = agents.get(effect.homeId) as ResolvedAgent;
     const files = deps.subagents.takeFiles(effect.agentId);
-    prepareCell(agent, config, deps.assets, deps.skills).then(
+    prepareCell(agent, foreign, deps.assets, deps.skills).then(
       (place) => {
         if (place.note !== undefined) log.warn({ agent: effect.agentId }, place.note);
         host.start({
