@@ -24,6 +24,8 @@ export interface ToolRules extends ToolLists {
   readonly byProvider?: Readonly<Record<string, ToolLists & { readonly profile?: ToolProfile }>>;
   readonly toolsBySender?: Readonly<Record<string, ToolLists>>;
   readonly sandboxTools?: ToolLists;
+  /** Keys of an agent's rules that stand in `agents.defaults.tools`, as the file names them. */
+  readonly inherited?: readonly string[];
 }
 
 /** What a group chat says: `channels.<channel>.groups.<id>`. */
@@ -150,29 +152,31 @@ export const sandboxDefaults = {
 } as const;
 
 function stepsOf({ agentId, mcp, global, agent, subagents, off = [] }: ToolPolicy, facts: ToolFacts): readonly Step[] {
-  const own = keyOfAgent(agentId);
+  const at = (name: string): string => keyOfAgent(agentId, agent, name);
   const byModel = [...new Set([facts.model, ...(facts.answered ?? [])])].map((model) =>
     modelSteps({ agentId, global, agent }, model),
   );
   return [
     ...off.map(({ tools, ...step }) => ({ ...step, byAllow: false, keeps: (tool: string) => !tools.includes(tool) })),
     ...mcp.flatMap((rules) => mcpSteps(rules, agentId)),
-    ...profileSteps("profile", own, agent, "tools", global),
+    ...profileSteps("profile", at("profile"), agent, "tools", global),
     ...byModel.flatMap(({ profile }) => profile),
     ...listSteps("tools", "tools", global),
     ...byModel.flatMap(({ everywhere }) => everywhere),
-    ...listSteps("agent tools", own, agent),
+    ...listSteps("agent tools", at("deny"), agent.deny === undefined ? {} : { deny: agent.deny }),
+    ...listSteps("agent tools", at("allow"), agent.allow === undefined ? {} : { allow: agent.allow }),
     ...byModel.flatMap(({ ofAgent }) => ofAgent),
     ...groupSteps(facts),
     ...senderSteps("tools by sender", "tools.toolsBySender", global.toolsBySender, facts.sender),
-    ...senderSteps("agent tools by sender", `${own}.toolsBySender`, agent.toolsBySender, facts.sender),
-    ...(facts.sandboxed ? sandboxSteps(own, agent, global) : []),
+    ...senderSteps("agent tools by sender", `${at("toolsBySender")}.toolsBySender`, agent.toolsBySender, facts.sender),
+    ...(facts.sandboxed ? sandboxSteps(at("sandbox"), agent, global) : []),
     ...(facts.readOnly ? [readOnlyStep] : []),
     ...(facts.subagent ? subagentSteps(subagents) : []),
   ];
 }
 
-const keyOfAgent = (agentId: string): string => `agents.list[id=${agentId}].tools`;
+const keyOfAgent = (agentId: string, { inherited }: ToolRules, name: string): string =>
+  inherited?.includes(name) === true ? "agents.defaults.tools" : `agents.list[id=${agentId}].tools`;
 
 /** What the policy says of one model, by the place of each step in the row. */
 function modelSteps(
@@ -180,7 +184,7 @@ function modelSteps(
   model: string | undefined,
 ): Readonly<Record<"profile" | "everywhere" | "ofAgent", readonly Step[]>> {
   const everywhere = findProvider(global, "tools", model);
-  const own = findProvider(agent, keyOfAgent(agentId), model);
+  const own = findProvider(agent, keyOfAgent(agentId, agent, "byProvider"), model);
   return {
     profile: profileSteps("provider profile", own.key, own.rules, everywhere.key, everywhere.rules),
     everywhere: listSteps("tools by provider", everywhere.key, everywhere.rules),

@@ -3,6 +3,7 @@ import type { ExecRules } from "../../auth/exec-policy.ts";
 import type { BoxBackend, BoxBind, BoxSettings } from "../tools/port.ts";
 import { limits } from "../kernel/limits.ts";
 import type { ElevatedLevel } from "../kernel/session-choices.ts";
+import { toolsOf, type WrittenTools } from "./agent-tools.ts";
 import type { NamedAgent } from "./agents.ts";
 import type { ExecSettings } from "./resolved.ts";
 import type { Config } from "./schema.ts";
@@ -10,7 +11,8 @@ import type { WrittenElevated, WrittenExec } from "./schema/exec.ts";
 import type { WrittenDocker } from "./schema/sandbox.ts";
 
 export function resolveExec(agent: NamedAgent, config: Config): ExecSettings {
-  const written: WrittenExec = { ...config.tools.exec, ...agent.entry.tools?.exec };
+  const own = toolsOf(agent, config);
+  const written: WrittenExec = { ...config.tools.exec, ...own?.exec };
   const backend = backendOf(agent, config);
   const box = resolveBox(dockerOf(agent, config));
   const fault = whySetupFails(backend, box);
@@ -25,7 +27,8 @@ export function resolveExec(agent: NamedAgent, config: Config): ExecSettings {
     timeoutMs: written.timeoutSec === undefined ? limits.execTimeoutMs : Math.ceil(written.timeoutSec * 1_000),
     pathPrepend: written.pathPrepend ?? [],
     news: written.notifyOnExit === false ? "none" : written.notifyOnExitEmptySuccess === true ? "all" : "usual",
-    elevated: elevatedOf(config.tools.elevated, agent.entry.tools?.elevated, config.agents.defaults.elevatedDefault),
+    ...patchOf(agent, config, written.applyPatch),
+    elevated: elevatedOf(config.tools.elevated, own?.elevated, config.agents.defaults.elevatedDefault),
   };
 }
 
@@ -36,6 +39,23 @@ function rulesOf(written: WrittenExec, usual: Pick<ExecRules, "security" | "ask"
     allow: (written.allow ?? []).map((entry) => entry.trim().split(/\s+/)),
   };
 }
+
+function patchOf(
+  { id, entry }: NamedAgent,
+  { agents }: Config,
+  written: WrittenExec["applyPatch"],
+): Pick<ExecSettings, "patch"> {
+  if (written === undefined) return {};
+  const at = isWritten(entry.tools)
+    ? `agents.list[id=${id}].tools`
+    : isWritten(agents.defaults.tools)
+      ? "agents.defaults.tools"
+      : "tools";
+  const models = (written.allowModels ?? []).map((name) => name.trim().toLowerCase());
+  return { patch: { key: `${at}.exec.applyPatch`, isOff: written.enabled === false, models } };
+}
+
+const isWritten = (tools: WrittenTools | undefined): boolean => tools?.exec?.applyPatch !== undefined;
 
 /** Every gate has to let it through; the agent's own only narrows. */
 function elevatedOf(

@@ -12,6 +12,7 @@ import { findDefaultAccount, listChannels } from "./accounts.ts";
 import { findDefaultAgentId, listAgents, type NamedAgent, placeAgent, resolveConfigPath } from "./agents.ts";
 import { resolveAccountsOn, resolveBindings, resolveChannelDefaults } from "./bindings.ts";
 import { resolveSettings } from "./agent-settings.ts";
+import { inheritedTools, toolsOf } from "./agent-tools.ts";
 import { findGatewayAuth, readCredential } from "./credentials.ts";
 import { resolveChannels } from "./channels/index.ts";
 import type { Draft } from "./draft.ts";
@@ -198,7 +199,7 @@ function resolveAgent(
   const ownRuns = entry.subagents?.maxConcurrent;
   const lanes = ownRuns === undefined ? entry.lanes : { subagent: ownRuns, ...entry.lanes };
   const groupChat = resolveGroupChat(entry, draft.config);
-  const toolRules = resolveToolRules(entry.tools);
+  const toolRules = resolveToolRules(toolsOf(agent, draft.config), inheritedTools(agent, draft.config));
   const heartbeat = resolveHeartbeat(agent, draft.config, someHaveTheirs);
   const isAssistant = found.kind === "builtin" && found.module === "assistant";
   const turnMsMax = isAssistant && defaults.timeoutSeconds !== undefined ? defaults.timeoutSeconds * 1_000 : undefined;

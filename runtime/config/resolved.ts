@@ -164,6 +164,13 @@ export interface ExecSettings {
   readonly pathPrepend: readonly string[];
   /** Ends in the background that a session is told of; `usual`: not of one that succeeded without output. */
   readonly news: "none" | "usual" | "all";
+  /** The tool apply_patch, and where that is written; absent: nothing is. */
+  readonly patch?: {
+    readonly key: string;
+    readonly isOff: boolean;
+    /** In lower case; empty: all. */
+    readonly models: readonly string[];
+  };
   readonly elevated: {
     readonly enabled: boolean;
     /** Of sessions where nobody has chosen; absent: where a call asks for it. */

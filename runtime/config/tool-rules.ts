@@ -8,8 +8,11 @@ type Written = Pick<
   "profile" | "allow" | "alsoAllow" | "deny" | "byProvider" | "toolsBySender" | "sandbox"
 >;
 
-/** Undefined: it says nothing about tools. */
-export function resolveToolRules(written: Written | undefined): ToolRules | undefined {
+/** Undefined: it says nothing about tools. `inherited`: keys that are of `agents.defaults`. */
+export function resolveToolRules(
+  written: Written | undefined,
+  inherited: readonly string[] = [],
+): ToolRules | undefined {
   if (written === undefined) return undefined;
   const { profile, byProvider, sandbox } = written;
   const senders = resolveSenderTools(written.toolsBySender);
@@ -32,7 +35,8 @@ export function resolveToolRules(written: Written | undefined): ToolRules | unde
     ...(senders === undefined ? {} : { toolsBySender: senders }),
     ...(sandbox?.tools === undefined ? {} : { sandboxTools: resolveToolLists(sandbox.tools) }),
   };
-  return Object.keys(rules).length === 0 ? undefined : rules;
+  if (Object.keys(rules).length === 0) return undefined;
+  return inherited.length === 0 ? rules : { ...rules, inherited };
 }
 
 interface WrittenLists {

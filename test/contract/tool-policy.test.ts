@@ -3,6 +3,7 @@ import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { hostTools, memoryTools } from "../../auth/tool-names.ts";
 import { actor } from "../support/actors.ts";
+import { execSettings } from "../support/exec-settings.ts";
 import { openGateway, subagentPolicy, type TestAgent, type TestGateway } from "../support/gateway.ts";
 
 const spawner: TestAgent = {
@@ -21,6 +22,43 @@ async function effective(gateway: TestGateway, params: object): Promise<Record<s
   if (!result.ok) throw Object.assign(new Error(result.refusal.message), result.refusal);
   return result.payload as Record<string, unknown>;
 }
+
+describe("apply_patch", () => {
+  const exec = (applyPatch: object) => execSettings({ tools: { exec: { applyPatch } } });
+  const agent = (applyPatch: object, model = "openai/GPT-5"): TestAgent => ({
+    id: "main",
+    ...actor("tool-user"),
+    model,
+    exec: exec(applyPatch),
+  });
+
+  test.each<[string, object, string, object | undefined]>([
+    ["is there where nothing is said of it", {}, "openai/gpt-5", undefined],
+    ["is there for a model that is named whole", { allowModels: ["OpenAI/gpt-5"] }, "openai/gpt-5", undefined],
+    ["is there for one that is named as its provider does", { allowModels: ["gpt-5"] }, "openai/gpt-5", undefined],
+    [
+      "is gone where it is switched off",
+      { enabled: false },
+      "openai/gpt-5",
+      { key: "tools.exec.applyPatch.enabled", rule: "switched off" },
+    ],
+    [
+      "is gone for another model",
+      { allowModels: ["gpt-5"] },
+      "lab/m",
+      { key: "tools.exec.applyPatch.allowModels", rule: "it is not for lab/m" },
+    ],
+  ])("%s", async (_what, applyPatch, model, removal) => {
+    const gateway = await openGateway([agent(applyPatch, model)]);
+    const names = namesOf(await said(gateway, { tool: "list" }));
+    expect(names.includes("apply_patch")).toBe(removal === undefined);
+    expect(names).toContain("edit");
+    const { removed } = (await effective(gateway, { agentId: "main" })) as { removed: { tools: string[] }[] };
+    const found = removed.find(({ tools }) => tools.includes("apply_patch"));
+    if (removal === undefined) expect(found).toBeUndefined();
+    else expect(found).toMatchObject(removal);
+  });
+});
 
 describe("an agent", () => {
   test("is told of the tools that the policy leaves, and refused the others by name", async () => {

@@ -48,7 +48,24 @@ export const exec = () =>
       z.boolean().optional(),
     ),
     node: later("commands on nodes", "Node that commands run on.", anyValue()),
-    applyPatch: later("limits of the file tools", "Limits of apply_patch.", anyValue()),
+    applyPatch: key(
+      "The tool apply_patch. An agent's own stands for the one of all, as a whole.",
+      z
+        .strictObject({
+          enabled: key("`false` takes it away. Default: true.", z.boolean().optional()),
+          allowModels: key(
+            "Models that have it, as `provider/model` or the model's name at its provider; none named: all.",
+            z.array(filledText()).max(limits.patchModelsMax).optional(),
+          ),
+          workspaceOnly: later(
+            "files outside of the workspace",
+            "Its files are those of the session's folder. `false` would be others as well.",
+            z.boolean().optional(),
+            (value) => value === false,
+          ),
+        })
+        .optional(),
+    ),
   });
 
 export type WrittenExec = z.output<ReturnType<typeof exec>>;

@@ -4,6 +4,7 @@ import { grantVerbs } from "../../kernel/envelope.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { ToolProfile } from "../../../auth/tool-names.ts";
 import type { Visibility } from "../resolved.ts";
+import { isMap } from "../is-map.ts";
 import { agentId, anyMap, anyValue, texts } from "./values.ts";
 import { elevated, exec } from "./exec.ts";
 import { inert, key, later } from "./note.ts";
@@ -56,7 +57,12 @@ function policyKeys() {
         })
         .optional(),
     ),
-    fs: later("limits of the file tools", "Limits of the file tools.", anyMap().optional()),
+    fs: later(
+      "files outside of the workspace",
+      "The file tools: `workspaceOnly`, which always holds. `false` would be other files as well.",
+      anyMap().optional(),
+      (value) => isMap(value) && value["workspaceOnly"] === false,
+    ),
     loopDetection: later("loop detection of one agent", "Detection of tool calls in circles.", anyMap().optional()),
   };
 }

@@ -82,7 +82,10 @@ export function makeToolDesk({ config, agents, tools, mcp, log }: ToolDeskDeps):
       sender: asked.byOperator ? "trusted" : (asked.sender ?? (subagent ? "trusted" : "nobody")),
     };
     const { toolRules: global, subagentTools: subagents } = config;
-    const off = whatIsOff(agent, asked.sessionKey, config, sandboxed);
+    const off = [
+      ...whatIsOff(agent, asked.sessionKey, config, sandboxed),
+      ...whyNoPatch(agent?.exec.patch, model, asked.answered),
+    ];
     return judgeTools(
       { agentId: asked.agentId, mcp: config.mcp.rules, global, agent: agent?.toolRules ?? {}, subagents, off },
       facts,
@@ -163,6 +166,27 @@ function whatIsOff(
         ]
       : []),
   ];
+}
+
+/** Also where one that answered in the turn may not have it. */
+function whyNoPatch(
+  patch: ResolvedAgent["exec"]["patch"],
+  model: string | undefined,
+  answered: Iterable<string> = [],
+): readonly Off[] {
+  if (patch === undefined) return [];
+  const { key, isOff, models } = patch;
+  if (isOff) return [{ ...switchedOff(`${key}.enabled`), tools: ["apply_patch"] }];
+  const barred = [...(model === undefined ? [] : [model]), ...answered].find((name) => !isOneOf(models, name));
+  if (models.length === 0 || barred === undefined) return [];
+  const at = `${key}.allowModels`;
+  return [{ rule: `it is not for ${barred}`, key: at, remedy: `add "${barred}" to ${at}`, tools: ["apply_patch"] }];
+}
+
+/** By its whole name, or by that at its provider. */
+function isOneOf(models: readonly string[], model: string): boolean {
+  const name = model.toLowerCase();
+  return models.includes(name) || models.includes(name.slice(name.indexOf("/") + 1));
 }
 
 function refusalOf(what: string, { rule, key, remedy }: Removal): Refusal {

@@ -320,7 +320,7 @@ describe("a feature that this version does not have", () => {
     ],
     ["channel matrix", { channels: { matrix: { token: "t" } } }, "channels.matrix"],
     ["visible replies", { messages: { visibleReplies: "all" } }, "messages.visibleReplies"],
-    ["limits of the file tools", { tools: { fs: { workspaceOnly: true } } }, "tools.fs"],
+    ["files outside of the workspace", { tools: { fs: { workspaceOnly: false } } }, "tools.fs"],
     ["chat commands beyond the table", { commands: { bash: true } }, "commands.bash"],
     ["TLS", { gateway: { tls: { enabled: true } } }, "gateway.tls"],
     ["Tailscale", { gateway: { tailscale: { mode: "serve" } } }, "gateway.tailscale"],
