@@ -28,7 +28,7 @@ import { hideSecrets } from "./hide.ts";
 import { own } from "./own.ts";
 import { hasPictures, readPictures, withoutPictures } from "./pictures.ts";
 import { makePlaces } from "./places.ts";
-import { type Credential, type Credentials, makeProfiles } from "./profiles.ts";
+import { type Credential, type Credentials, describeProblems, makeProfiles } from "./profiles.ts";
 import { codeOfKind, ProviderFailure, remedyOf } from "./provider-failure.ts";
 import { findUnread } from "./provider-secrets.ts";
 import { makeReadRequest } from "./request.ts";
@@ -36,6 +36,7 @@ import { makeScripted } from "./scripted.ts";
 import { makeSdkSpeaker } from "./sdk.ts";
 import { makeRenewal } from "./renewal.ts";
 import { makeSecretReader, type SecretReader } from "./secret-refs.ts";
+import { sendable } from "./sendable.ts";
 import type { Speaker, Speech, SpokenRequest } from "./speaker.ts";
 import { type Clock, type Tries, tryWays } from "./tries.ts";
 import { withholdTools } from "./withhold-tools.ts";
@@ -269,13 +270,15 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
           yield other;
       }
       isOne ||= usable.length > 0;
-      if (usable.length === 0) why.push(`${target.model}: ${describe(problems)}`);
+      if (usable.length === 0) why.push(`${target.model}: ${describeProblems(problems)}`);
     }
     if (isOne) return undefined;
     throw failure(
       "CLOISTER_MODEL_CREDENTIAL",
       `no credential for the model: ${why.join("; ")}`,
-      "set the provider's variable (for example ANTHROPIC_API_KEY), models.providers.<id>.apiKey, or a profile in auth-profiles.json",
+      why.some((one) => one.includes("unresolved_ref"))
+        ? "`cloister logs` says why the reference gives nothing, and `cloister doctor` follows it"
+        : "set the provider's variable (for example ANTHROPIC_API_KEY), models.providers.<id>.apiKey, or a profile in auth-profiles.json",
     );
   }
 
@@ -299,7 +302,9 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
   }
 
   const readHeaders = ({ headers }: ProviderSettings): Promise<readonly ReadHeader[]> =>
-    Promise.all(Object.entries(headers).map(async ([name, told]) => [name, await secrets.read(told)] as const));
+    Promise.all(
+      Object.entries(headers).map(async ([name, told]) => [name, sendable(await secrets.read(told))] as const),
+    );
 
   /** Their values are added to `keys`. */
   function headersOf(provider: ProviderSettings, read: readonly ReadHeader[], keys: string[]): Record<string, string> {
@@ -445,16 +450,6 @@ function findTarget({ providers }: ModelSettings, model: string): Target {
       'write it as "provider/model", and add the provider to models.providers',
     );
   return { model, provider, entry: own(provider.models, id) ?? { id } };
-}
-
-function describe(problems: Credentials["problems"]): string {
-  if (problems.length === 0) return "missing_credential";
-  return problems
-    .map(
-      ({ id, reason, detail = "" }) =>
-        `${reason} (${detail.startsWith(id) ? detail : [id, detail].filter(Boolean).join(": ")})`,
-    )
-    .join(", ");
 }
 
 interface Pieces {

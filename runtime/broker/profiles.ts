@@ -11,6 +11,7 @@ import type { ModelSettings, ProviderSettings, SecretRef } from "./port.ts";
 import { parseProfiles, type Profile, type ProfileFile, profilesFileIn } from "./profile-file.ts";
 import { isOld, type Renewal } from "./renewal.ts";
 import type { SecretReader } from "./secret-refs.ts";
+import { isSendable, sendable, unsendable } from "./sendable.ts";
 
 /** Why a credential is not used. Source: behaviour §6.4. */
 export type ProfileProblem =
@@ -148,6 +149,17 @@ export function makeProfiles(
   };
 }
 
+/** Why there is none, for people. */
+export function describeProblems(problems: Credentials["problems"]): string {
+  if (problems.length === 0) return "missing_credential";
+  return problems
+    .map(
+      ({ id, reason, detail = "" }) =>
+        `${reason} (${detail.startsWith(id) ? detail : [id, detail].filter(Boolean).join(": ")})`,
+    )
+    .join(", ");
+}
+
 const isToRenew = ({ type, refresh, expires }: Profile, nowMs: number): boolean =>
   type === "oauth" && refresh !== undefined && typeof expires === "number" && isOld(expires, nowMs);
 
@@ -187,7 +199,7 @@ async function ofConfig(
 ): Promise<Credential | Problem | undefined> {
   const name = `models.providers.${id}.apiKey`;
   if (apiKey !== undefined) {
-    const found = await secrets.read(apiKey);
+    const found = sendable(await secrets.read(apiKey));
     if ("value" in found) return { id: name, secret: { type: "key", value: found.value } };
     return "ref" in apiKey
       ? { id: name, reason: "unresolved_ref", detail: apiKey.ref.source, forOperator: found.missing }
@@ -222,10 +234,11 @@ async function judge(
     if (expires <= nowMs) return { reason: "expired", ...(forOperator === undefined ? {} : { forOperator }) };
   }
   if (kind.ref !== undefined && (kind.written ?? "") === "") {
-    const found = await secrets.read({ ref: kind.ref as SecretRef });
+    const found = sendable(await secrets.read({ ref: kind.ref as SecretRef }));
     if ("value" in found) return { type: kind.type, value: found.value };
     return { reason: "unresolved_ref", detail: kind.ref.source, forOperator: found.missing };
   }
   const value = kind.written?.trim() ?? "";
-  return value === "" ? { reason: "missing_credential" } : { type: kind.type, value };
+  if (value === "") return { reason: "missing_credential" };
+  return isSendable(value) ? { type: kind.type, value } : { reason: "missing_credential", detail: unsendable };
 }

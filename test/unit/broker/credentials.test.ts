@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import type { ModelSettings } from "../../../runtime/broker/port.ts";
 import { makeProfiles } from "../../../runtime/broker/profiles.ts";
 import { makeSecretReader } from "../../../runtime/broker/secret-refs.ts";
-import { provider } from "../../support/broker.ts";
+import { openBroker, provider } from "../../support/broker.ts";
 
 const nowMs = 1_000_000;
 const anthropic = provider("anthropic", { api: "anthropic-messages" });
@@ -155,5 +155,35 @@ describe("credentials of an agent", () => {
     await expect(profiles.find("main", anthropic)).rejects.toThrow(/auth-profiles\.json is not JSON$/);
     write("main", { profiles: { a: { type: "api_key", key: "sk-secret" } } });
     await expect(profiles.find("main", anthropic)).rejects.toThrow(/profiles\.a\.provider: (?!.*secret)/);
+  });
+});
+
+describe("a credential that no header takes", () => {
+  const wrong = ["sk-first\nsk-second", "sk-\u2026", "sk-\u0000"];
+
+  it.each(wrong)("is not sent, and quoted by nothing: %j", async (value) => {
+    const file = { profiles: { own: key("own", { key: value }) } };
+    const { profiles } = open({ main: file });
+    const { usable, problems } = await profiles.find("main", { ...anthropic, apiKey: { value } });
+    expect(usable).toEqual([]);
+    expect(problems).toMatchObject([
+      { id: "own", reason: "missing_credential", detail: expect.stringContaining("no header takes") },
+      { id: "models.providers.anthropic.apiKey", detail: expect.stringContaining("no header takes") },
+    ]);
+    expect(JSON.stringify(problems)).not.toContain("sk-");
+  });
+
+  it("of a header of the provider ends the call at once, with the key that it stands at", async () => {
+    const local = provider("local", {
+      api: "openai-completions",
+      baseUrl: "http://127.0.0.1:9/v1",
+      headers: { "x-key": { value: "sk-first\nsk-second" } },
+    });
+    const { ask, pauses, logged } = openBroker([local]);
+    const end = await ask();
+    expect(end).toMatchObject({ refusal: { code: "CLOISTER_MODEL_CREDENTIAL" } });
+    expect(JSON.stringify([end, logged])).toContain("the header x-key of local has no value");
+    expect(JSON.stringify([end, logged])).not.toContain("sk-first");
+    expect(pauses).toEqual([]);
   });
 });
