@@ -41,7 +41,14 @@ export function since(nowMs: () => number): (text: string) => number {
 
 /** A time that comes, or a duration from now on; as ISO 8601. */
 export function comingTime(nowMs: () => number): (text: string) => string {
-  return (text) => new Date(/^\d{4}-/.test(text) ? time(text) : nowMs() + duration(text)).toISOString();
+  return (text) => {
+    if (/^\d{4}-/.test(text)) return new Date(time(text)).toISOString();
+    if (!/^\d+[smhd]$/.test(text))
+      throw new InvalidArgumentError(
+        "Wanted a time such as 2026-01-31T18:00:00Z, or a duration such as 90s, 30m, 2h or 7d.",
+      );
+    return new Date(nowMs() + duration(text)).toISOString();
+  };
 }
 
 /** For options that may be given several times. */

@@ -15,8 +15,11 @@ export function formatIssues(error: z.ZodError): string {
   return named.join("; ") + (more > 0 ? `; and ${more} more` : "");
 }
 
-/** Of a word that is not one of the few that are known, also what was found: the schema has to be asked with `reportInput`. */
-function textOf({ code, input, message }: z.core.$ZodIssue): string {
+/** Of a word that is not one of the few that are known, and of a number out of its bounds, also what was found: the schema has to be asked with `reportInput`. */
+function textOf(issue: z.core.$ZodIssue): string {
+  const { code, input, message } = issue;
+  if (code === "too_small" && typeof input === "number") return `found ${input}, wanted ${issue.minimum} or more`;
+  if (code === "too_big" && typeof input === "number") return `found ${input}, wanted ${issue.maximum} or less`;
   const text = message.replace(/^Invalid (?:input|option): /, "");
   if (code !== "invalid_value" || typeof input !== "string") return text;
   const found = input.length > foundCharsMax ? `${input.slice(0, foundCharsMax)}…` : input;

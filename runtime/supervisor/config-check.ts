@@ -112,7 +112,7 @@ function issuesOf(error: unknown): CheckedChange["issues"] {
   return [{ path: "(root)", message: error.message }];
 }
 
-const describeWarning = ({ path, message, remedy }: ConfigWarning): string =>
+export const describeWarning = ({ path, message, remedy }: ConfigWarning): string =>
   `${path}: ${message}${remedy === undefined ? "" : ` → ${remedy}`}`;
 
 function show({ path, before, after }: ReturnType<typeof findDifferences>[number]): ShownDifference {

@@ -40,6 +40,7 @@ import type { EdgeForKernel, GatewayEvent } from "../edge/port.ts";
 import { failure, toRefusal } from "../kernel/errors.ts";
 import { compileRoutes } from "../routing/index.ts";
 import type { Store } from "../store/port.ts";
+import { describeWarning } from "./config-check.ts";
 import { placeOf } from "./agent-places.ts";
 import { makeAuditNote } from "./audit-trail.ts";
 import { type ConfigWatch, watchFiles } from "./config-watch.ts";
@@ -260,6 +261,8 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
     const told = { generation, revision: config.revision, ...summary.agents, sections: plan.sections };
     deps.publish({ event: "config.changed", payload: { ...told, ts: atMs } });
     log.info({ ...told, by }, "config reload applied");
+    const known = new Set(from.warnings.map(describeWarning));
+    for (const line of config.warnings.map(describeWarning)) if (!known.has(line)) log.warn({}, `config: ${line}`);
     audit({ type: "config_applied", subject: by, object: config.revision, detail: describe(summary) });
   }
 

@@ -123,12 +123,19 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
     const route = channel === undefined ? undefined : readAddress(channel, accountId, to);
     if (channel === undefined || route === undefined)
       throw invalid("delivery: announce needs channel and to", "to is kind:id, e.g. direct:ana");
-    if (!deps.carriesAnswers(channel, accountId))
+    if (deps.carriesAnswers(channel, accountId)) return route;
+    const channels = Object.keys(deps.config.accountsOn);
+    if (channels.includes(channel))
       throw invalid(
         `delivery: no answers leave through account ${accountId} of channel ${channel}`,
         "set outboundUrl of the account; `cloister channels` shows the accounts",
       );
-    return route;
+    throw invalid(
+      `delivery: no answers leave through channel ${JSON.stringify(channel)}, which has no account that is switched on`,
+      channels.length === 0
+        ? "set up a channel first (channels)"
+        : `use one of ${channels.join(", ")}, or set up its account`,
+    );
   };
 
   /** What a turn of it is given beside its words. @throws what `readChoices` throws */

@@ -61,6 +61,12 @@ export function checkSchedule(schedule: JobSchedule, nowMs: number): JobSchedule
 
 function checkCron(schedule: Extract<JobSchedule, { kind: "cron" }>, nowMs: number): void {
   const remedy = "minute hour day month weekday, e.g. `0 7 * * 1-5`, with a time zone such as Europe/Berlin";
+  if (!isZone(schedule.tz))
+    throw failure(
+      "CLOISTER_REQUEST_INVALID",
+      `schedule.tz: found ${JSON.stringify(schedule.tz)}, which is no time zone`,
+      "name one such as Europe/Berlin",
+    );
   let times: readonly Date[];
   try {
     times = readCron(schedule).nextRuns(limits.jobTimesChecked, new Date(nowMs));
@@ -80,4 +86,12 @@ function checkCron(schedule: Extract<JobSchedule, { kind: "cron" }>, nowMs: numb
       `schedule.expr: ${JSON.stringify(schedule.expr)} is due after ${Math.min(...gaps)} ms, wanted ${limits.jobPeriodMsMin} ms or more`,
       remedy,
     );
+}
+
+function isZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: name }).format(0) !== "";
+  } catch {
+    return false;
+  }
 }

@@ -55,6 +55,19 @@ test("an agent that an operator stopped while it was disabled is not started by 
   expect(await gateway.store.orders()).toEqual([]);
 });
 
+test("what a change brings to be warned of is in the log, once", async () => {
+  const gateway = await openGateway([{ id: "main", module: "echo" }]);
+  const warnings = [
+    { path: "agents.list[0].model", message: 'is "gpt", which names no provider', remedy: "Name one." },
+  ];
+  const told = () =>
+    gateway.logged.filter(({ message }) => message.startsWith("config: ")).map(({ message }) => message);
+  await change(gateway, [{ id: "main", module: "echo" }], { warnings, jobs: { enabled: false } });
+  expect(told()).toEqual(['config: agents.list[0].model: is "gpt", which names no provider → Name one.']);
+  await change(gateway, [{ id: "main", module: "echo" }], { warnings });
+  expect(told()).toHaveLength(1);
+});
+
 describe("W-10: an agent that is removed", () => {
   test("ends its turn and its cell, its mail has a fate, its rights are gone, and nobody else notices", async () => {
     const gateway = await openGateway([held("main"), held("raul")], {

@@ -456,7 +456,7 @@ describe("what is no job", () => {
       "an account that sends nothing",
       { delivery: { mode: "announce", channel: "webhook", to: "direct:a" } },
       "CLOISTER_REQUEST_INVALID",
-      /no answers leave/,
+      /no answers leave through channel "webhook", which has no account/,
     ],
   ])("%s is refused, and nothing is kept", async (_what, changes, code, named) => {
     const gateway = await openGateway([

@@ -70,7 +70,7 @@ export function makeModelCommands({ agents, store, care }: ModelCommandDeps): re
       name: "model",
       usage: "/model [provider/model[@profile]|default]",
       summary: "which model answers in this session",
-      takes: (rest) => /^(?:default|[^\s/]+\/\S+)?$/iu.test(rest) && rest.length <= limits.modelNameCharsMax,
+      takes: (rest) => /^\S*$/u.test(rest) && rest.length <= limits.modelNameCharsMax,
       run: choose("model", tellModel),
     },
     {

@@ -52,7 +52,14 @@ export async function seeFiles(collection: Collection): Promise<Seen> {
         throw error;
       });
       if (folder === undefined) {
-        if (depth === 0) return { files, problem: "it is no folder that can be read" };
+        if (depth === 0) {
+          // A link in its place is there, and is not followed.
+          const isThere = await lstat(path.join(collection.root, ...folders)).then(
+            () => true,
+            () => false,
+          );
+          return { files, problem: isThere ? "it is no folder that can be read" : "it is not there" };
+        }
         continue;
       }
       try {

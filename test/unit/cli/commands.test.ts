@@ -1041,6 +1041,8 @@ describe("grants", () => {
     );
     expect(await run("grants", "add", "main", "raul", "send", "--for", "soon")).not.toBe(0);
     expect(cli.terminal.errText()).toContain("Wanted a duration such as 90s, 30m, 2h or 7d.");
+    expect(await run("cron", "add", "tea", "--at", "yesterday", "--event", "x")).not.toBe(0);
+    expect(cli.terminal.errText()).toContain("Wanted a time such as 2026-01-31T18:00:00Z, or a duration such as 90s");
     expect(asked()).toHaveLength(1);
   });
 

@@ -238,6 +238,17 @@ describe("what an agent's memory is not", () => {
     );
   });
 
+  it("of a folder that nobody has made yet has nothing, which is said as that; a link in its place is none", async () => {
+    const place = placeOf("kim", []);
+    rmSync(path.join(home, "workspace-kim/memory"), { recursive: true });
+    const problemOf = async () =>
+      (await memory.status(place)).collections.find(({ name }) => name === "memory-dir-kim")?.problem;
+    expect(await problemOf()).toBe("it is not there");
+    mkdirSync(path.join(home, "elsewhere"));
+    symlinkSync(path.join(home, "elsewhere"), path.join(home, "workspace-kim/memory"));
+    expect(await problemOf()).toBe("it is no folder that can be read");
+  });
+
   it("has what the operator gave it: a workspace of another agent as well", async () => {
     put("workspace-raul/memory/a.md", "shared");
     expect(await found("shared", placeOf("kim", [source("workspace-raul/memory", { name: "team" })]))).toEqual([
