@@ -40,6 +40,8 @@ export interface ModelPrices {
 
 export interface ModelEntry {
   readonly id: string;
+  /** For people. */
+  readonly name?: string;
   readonly api?: ModelApi;
   /** Tokens of a whole conversation, and of one answer; absent: not known. */
   readonly contextWindow?: number;

@@ -119,9 +119,20 @@ function signInOf(at: Path, { clientSecret, ...rest }: NonNullable<Written["oaut
 
 type WrittenModel = Written["models"][number];
 
-function entryOf({ id, api, contextWindow, maxTokens, reasoning, input, cost, script }: WrittenModel): ModelEntry {
+function entryOf({
+  id,
+  name,
+  api,
+  contextWindow,
+  maxTokens,
+  reasoning,
+  input,
+  cost,
+  script,
+}: WrittenModel): ModelEntry {
   return {
     id,
+    ...(name === undefined ? {} : { name }),
     ...(api === undefined ? {} : { api }),
     ...(contextWindow === undefined ? {} : { contextWindow }),
     ...(maxTokens === undefined ? {} : { maxTokens }),

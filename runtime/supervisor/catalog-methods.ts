@@ -163,10 +163,10 @@ function modelsOf({ agents, models: { catalogue, providers } }: Pick<ResolvedCon
     const cut = reference.indexOf("/");
     const id = reference.slice(cut + 1);
     const provider = cut === -1 ? "unknown" : reference.slice(0, cut);
-    const { contextWindow, reasoning, input } = own(own(providers, provider)?.models, id) ?? {};
+    const { name = id, contextWindow, reasoning, input } = own(own(providers, provider)?.models, id) ?? {};
     return {
       id,
-      name: id,
+      name,
       provider,
       ...(contextWindow === undefined ? {} : { contextWindow }),
       ...(reasoning === undefined ? {} : { reasoning }),

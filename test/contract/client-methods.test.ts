@@ -151,14 +151,14 @@ describe("what the gateway has", () => {
     const raul = { id: "raul", model: "lab/a", modelFallbacks: ["lab/c"] };
     const lab = {
       ...provider("lab"),
-      models: { a: { id: "a", contextWindow: 32_000, reasoning: false }, d: { id: "d" } },
+      models: { a: { id: "a", name: "Model A", contextWindow: 32_000, reasoning: false }, d: { id: "d" } },
     };
     const gateway = await openGateway([{ id: "main", model: "lab/a" }, raul], {
       models: { providers: { lab }, catalogue: ["other/b/x", "lab/c"], authOrder: {}, variables: {} },
     });
     expect(await call(gateway, "models.list")).toEqual({
       models: [
-        { id: "a", name: "a", provider: "lab", contextWindow: 32_000, reasoning: false },
+        { id: "a", name: "Model A", provider: "lab", contextWindow: 32_000, reasoning: false },
         { id: "c", name: "c", provider: "lab" },
         { id: "b/x", name: "b/x", provider: "other" },
       ],
