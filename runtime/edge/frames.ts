@@ -119,7 +119,7 @@ export const serverFrame = z.union([
 export type StateVersion = z.infer<typeof stateVersion>;
 
 export const formatPayload = (id: string, payload: unknown): string =>
-  JSON.stringify({ type: "res", id, ok: true, payload: payload ?? {} });
+  JSON.stringify({ type: "res", id, ok: true, payload: payload === undefined ? {} : payload });
 
 export const formatError = (id: string, error: WireError): string =>
   JSON.stringify({ type: "res", id, ok: false, error });

@@ -38,11 +38,21 @@ export interface SkillFolder {
   stamp(path: string): Promise<Stamp>;
 }
 
-/** Below the roots, in their order: the first skill of a name wins. A folder that cannot be read and a file without a name or a description are left out. */
+/** A file that is no skill, and why: for whoever wrote it. */
+export interface LeftOutSkill {
+  readonly location: string;
+  readonly why: string;
+}
+
+/**
+ * Below the roots, in their order: the first skill of a name wins. A folder that cannot be read and a file without a name or a description are left out;
+ * `onLeftOut` hears of the files.
+ */
 export type FindSkills = (
   folder: SkillFolder,
   roots: readonly string[],
   nowMs: number,
+  onLeftOut?: (file: LeftOutSkill) => void,
 ) => Promise<readonly FoundSkill[]>;
 
 export const skillFile = "SKILL.md";
@@ -53,9 +63,9 @@ export const ownSkillFolders = ["skills", ".agents/skills"] as const;
 /** Folders and files whose stamp is that of the time before are not read again. */
 export function makeSkillFinder(): FindSkills {
   let folders = new Map<string, Kept<readonly { readonly name: string; readonly type: string }[]>>();
-  let heads = new Map<string, Kept<FoundSkill | undefined>>();
+  let heads = new Map<string, Kept<FoundSkill | LeftOutSkill>>();
 
-  return async (folder, roots, nowMs) => {
+  return async (folder, roots, nowMs, onLeftOut) => {
     // What is not met any more is forgotten with this look.
     const nextFolders: typeof folders = new Map();
     const nextHeads: typeof heads = new Map();
@@ -70,10 +80,12 @@ export function makeSkillFinder(): FindSkills {
         .stamp(path)
         .then((stamp) =>
           readKept(stamp, path, nowMs, heads, nextHeads, async () =>
-            stamp.bytes > limits.skillFileBytesMax ? undefined : parseSkill(await folder.read(path), path),
+            stamp.bytes > limits.skillFileBytesMax
+              ? { location: path, why: `it has more than ${limits.skillFileBytesMax} bytes` }
+              : parseSkill(await folder.read(path), path),
           ),
         )
-        .catch(() => undefined);
+        .catch(() => ({ location: path, why: "it cannot be read" }));
 
     const found = new Map<string, FoundSkill>();
     for (const root of roots) {
@@ -87,7 +99,8 @@ export function makeSkillFinder(): FindSkills {
           const entries = (await entriesOf(path)) ?? [];
           if (entries.some(({ name, type }) => name === skillFile && type === "file")) {
             const skill = await headOf(`${path}/${skillFile}`);
-            if (skill !== undefined && !found.has(skill.name)) found.set(skill.name, skill);
+            if ("why" in skill) onLeftOut?.(skill);
+            else if (!found.has(skill.name)) found.set(skill.name, skill);
             continue;
           }
           const names = entries.flatMap(({ name, type }) =>
@@ -104,14 +117,22 @@ export function makeSkillFinder(): FindSkills {
   };
 }
 
-/** Undefined: there is no frontmatter with a name and a description, or it is too long. */
-export function parseSkill(text: string, location: string): FoundSkill | undefined {
+/** Of a file without a frontmatter with a name and a description, or with one that is too long, why it is none. */
+export function parseSkill(text: string, location: string): FoundSkill | LeftOutSkill {
   const [, head] = /^\ufeff?---[ \t]*\r?\n([\s\S]*?)\r?\n---[ \t]*(?:\r?\n|$)/.exec(text) ?? [];
-  if (head === undefined || head.length > limits.skillHeadCharsMax) return undefined;
+  if (head === undefined) return { location, why: "it does not begin with a head between two lines of ---" };
+  if (head.length > limits.skillHeadCharsMax)
+    return { location, why: `its head has more than ${limits.skillHeadCharsMax} characters` };
   const fields = parseFields(head);
   const name = fields.get("name") ?? "";
   const description = fields.get("description") ?? "";
-  if (!/^[\w][\w .:-]{0,63}$/.test(name) || description === "") return undefined;
+  if (name === "") return { location, why: "its head has no name" };
+  if (!/^[\w][\w .:-]{0,63}$/.test(name))
+    return {
+      location,
+      why: `its name is ${JSON.stringify(name.slice(0, 64))}, wanted up to 64 letters, digits, spaces and . : _ -`,
+    };
+  if (description === "") return { location, why: "its head has no description" };
   return { name, description: shorten(description), location, gates: readGates(fields.get("metadata")) };
 }
 

@@ -5,7 +5,7 @@
 import { access, constants, readdir, readFile, realpath, stat } from "node:fs/promises";
 import path from "node:path";
 import type { ResolvedConfig } from "../config/resolved.ts";
-import { type FoundSkill, makeSkillFinder, skillFile, type SkillFolder } from "../kernel/skills.ts";
+import { type FoundSkill, type LeftOutSkill, makeSkillFinder, skillFile, type SkillFolder } from "../kernel/skills.ts";
 import type { BesideSkills } from "../thread/agent-settings.ts";
 
 export interface SharedSkill extends Pick<FoundSkill, "name" | "description"> {
@@ -22,6 +22,8 @@ export interface SkillShelf {
   all(): Promise<readonly SharedSkill[]>;
   /** Those that an agent with this list of names may use; absent: all whose needs are met. */
   of(allowed: readonly string[] | undefined): Promise<BesideSkills>;
+  /** Files that are no skill, as the last look found them. */
+  leftOut(): readonly LeftOutSkill[];
   /** What is missing of the needs of any skill. */
   missingOf(skill: FoundSkill): Promise<readonly string[]>;
   /** Folders of those, as the last look found them: for the tools that read. */
@@ -38,6 +40,7 @@ export interface SkillShelfDeps {
 export function makeSkillShelf({ settings, bundled, nowMs }: SkillShelfDeps): SkillShelf {
   const find = makeSkillFinder();
   let last: readonly SharedSkill[] = [];
+  let lastLeftOut: readonly LeftOutSkill[] = [];
   let looking: Promise<readonly SharedSkill[]> | undefined;
 
   const missingOf = async (
@@ -60,7 +63,9 @@ export function makeSkillShelf({ settings, bundled, nowMs }: SkillShelfDeps): Sk
 
   const look = async (): Promise<readonly SharedSkill[]> => {
     const { roots, extraRoots, allowBundled } = settings();
-    const found = await find(disk, [...roots, ...(bundled === undefined ? [] : [bundled]), ...extraRoots], nowMs());
+    const wrong: LeftOutSkill[] = [];
+    const places = [...roots, ...(bundled === undefined ? [] : [bundled]), ...extraRoots];
+    const found = await find(disk, places, nowMs(), (file) => wrong.push(file));
     const isThere = programs();
     const skills = await Promise.all(
       found.map(async (skill) => {
@@ -76,6 +81,7 @@ export function makeSkillShelf({ settings, bundled, nowMs }: SkillShelfDeps): Sk
         return [{ name, description, folder, isBundled, missing }];
       }),
     );
+    lastLeftOut = wrong;
     last = skills.flat().toSorted((a, b) => (a.name < b.name ? -1 : 1));
     return last;
   };
@@ -102,6 +108,7 @@ export function makeSkillShelf({ settings, bundled, nowMs }: SkillShelfDeps): Sk
       const { platform, off } = settings();
       return { platform, off, found };
     },
+    leftOut: () => lastLeftOut,
     missingOf: (skill) => missingOf(skill, programs()),
     foldersOf: (allowed) => usable(last, allowed).map(({ folder }) => folder),
   };

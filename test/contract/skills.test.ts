@@ -75,11 +75,14 @@ test("a shared skill is in the prompt of those who may use it, and its file is r
   const client = { connId: "test", clientId: "test", mode: "test", scopes: ["operator.read"] };
   const { workspace = "" } = gateway.config.agents[0] ?? {};
   put(path.join(workspace, "skills"), "own");
+  mkdirSync(path.join(workspace, "skills/nameless"));
+  writeFileSync(path.join(workspace, "skills/nameless/SKILL.md"), "---\ndescription: It does.\n---\n");
   const listed = await gateway.doors.rpc(client, "skills.status", { agentId: "main" });
   expect(listed).toMatchObject({
     ok: true,
     payload: {
       skills: [
+        { name: "nameless", source: "workspace", usable: false, missing: ["left out: its head has no name"] },
         { name: "own", source: "workspace", usable: true, location: "skills/own/SKILL.md" },
         { name: "pdf", source: "shared", usable: false, missing: ["the program no-such-program"] },
         { name: "tea", source: "shared", usable: true, missing: [] },

@@ -1,7 +1,7 @@
 /** The tools that threads of their own run: files, commands and pages of the web, memory, and those of MCP servers; with the skills that the first of them read. */
 import { mcpTools } from "../../../auth/tool-names.ts";
 import type { ResolvedConfig } from "../../config/resolved.ts";
-import { makeSkillFinder, ownSkillFolders, type SkillFolder } from "../../kernel/skills.ts";
+import { type LeftOutSkill, makeSkillFinder, ownSkillFolders, type SkillFolder } from "../../kernel/skills.ts";
 import type { GatewayParts } from "../gateway-parts.ts";
 import { makeMcp, type Mcp } from "../mcp.ts";
 import type { Handlers } from "../method-handlers.ts";
@@ -70,7 +70,10 @@ export function makeThreadTools(
     const listed = (name: string) =>
       allowed === undefined || allowed.includes(name) ? [] : ["the agent's list of skills does not name it"];
     const { off, platform } = config.skills;
-    const found = await makeSkillFinder()(folderOf(host, agent.workspace), ownSkillFolders, nowMs());
+    const wrong: LeftOutSkill[] = [];
+    const found = await makeSkillFinder()(folderOf(host, agent.workspace), ownSkillFolders, nowMs(), (file) =>
+      wrong.push(file),
+    );
     const own = await Promise.all(
       found.map(async (skill) => {
         const { name, description, location, gates } = skill;
@@ -92,7 +95,23 @@ export function makeThreadTools(
       const source = isBundled ? "bundled" : "shared";
       return { name, description, location: folder, source, usable: missing.length === 0, missing };
     });
-    return { agentId, skills: [...own, ...shared].toSorted((a, b) => (a.name < b.name ? -1 : 1)) };
+    const there = new Set([...own, ...shared].map(({ name }) => name));
+    const unknown = (allowed ?? []).filter((name) => !there.has(name));
+    const rows = [
+      ...own,
+      ...shared,
+      ...wrong.map(noSkill("workspace")),
+      ...skills.leftOut().map(noSkill("shared")),
+      ...unknown.map((name) => ({
+        name,
+        description: "",
+        location: "",
+        source: "nowhere",
+        usable: false,
+        missing: ["the agent's list of skills names it, and there is none"],
+      })),
+    ];
+    return { agentId, skills: rows.toSorted((a, b) => (a.name < b.name ? -1 : 1)) };
   };
 
   return {
@@ -134,3 +153,23 @@ function folderOf(host: Pick<ReturnType<typeof makeHostTools>, "look">, root: st
 
 /** The head of a SKILL.md is shorter. */
 const headLinesMax = 200;
+
+interface SkillRow {
+  readonly name: string;
+  readonly description: string;
+  readonly location: string;
+  readonly source: string;
+  readonly usable: boolean;
+  readonly missing: readonly string[];
+}
+
+const noSkill =
+  (source: string) =>
+  ({ location, why }: LeftOutSkill): SkillRow => ({
+    name: location.split("/").at(-2) ?? location,
+    description: "",
+    location,
+    source,
+    usable: false,
+    missing: [`left out: ${why}`],
+  });

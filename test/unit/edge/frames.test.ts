@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { closeReason, connectParams, formatEvent, parseFrame } from "../../../runtime/edge/frames.ts";
+import { closeReason, connectParams, formatEvent, formatPayload, parseFrame } from "../../../runtime/edge/frames.ts";
 import { findMethod, methods } from "../../../runtime/edge/methods.ts";
 
 describe("frames", () => {
@@ -21,6 +21,13 @@ describe("frames", () => {
     ]) {
       expect(parseFrame(raw).type, raw).toBe("not-a-frame");
     }
+  });
+
+  it("answer with nothing where nothing is the answer, such as the last of none, and with no facts where there is no answer", () => {
+    expect([formatPayload("1", null), formatPayload("1", undefined)].map((text) => JSON.parse(text).payload)).toEqual([
+      null,
+      {},
+    ]);
   });
 
   it("never throw, whatever arrives", () => {
