@@ -2,7 +2,6 @@
  * The actor behind an agent that has a model: it answers with it, and with the tools that its rights and the policy leave it.
  * What it is told stands in its workspace. Source: behaviour §5.4, §5.6, §6.1 to §6.3.
  */
-import { limits } from "../../runtime/kernel/limits.ts";
 import type { AgentSettings } from "../../runtime/thread/agent-settings.ts";
 import type { Context, ExchangeMessage, IncomingMessage } from "../../runtime/thread/actor-port.ts";
 import { settingsFor } from "../../runtime/kernel/model-context.ts";
@@ -123,7 +122,7 @@ async function promptOf(
     session: { key: ctx.session.key, kind },
     tools,
     skills,
-    skillsCharsMax: limits.skillsPromptCharsMax,
+    skillsCharsMax: settings.skillsCharsMax,
     workspace: ctx.workspace.root,
     sandbox,
     files,

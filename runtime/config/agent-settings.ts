@@ -35,6 +35,7 @@ export function resolveSettings(agent: NamedAgent, config: Config): SharedSettin
       injection: defaults.contextInjection,
     },
     ...(skills === undefined ? {} : { skills }),
+    skillsCharsMax: config.skills.limits?.maxSkillsPromptChars ?? limits.skillsPromptCharsMax,
     contextTokens,
     ...(windows.length === 0 ? {} : { windows: Object.fromEntries(windows) }),
     ...(thinking === undefined ? {} : { thinking: thinkingOf[thinking] }),

@@ -912,6 +912,9 @@ export const limits = {
   skillDescriptionCharsMax: 1_024,
   skillsDepthMax: 6,
   skillFoldersMax: 500,
+  /** The least and the most that the configuration may say for their part of the prompt (`skills.limits.maxSkillsPromptChars`). */
+  skillsPromptCharsMin: 500,
+  skillsPromptCharsAllowed: 200_000,
   /** Bytes of a `SKILL.md`: a model reads it whole. A larger one is left out. */
   skillFileBytesMax: 1_048_576,
   /** Characters of its head, which is taken apart on the gateway's own thread for skills that agents share: a name, a description, what it needs. */

@@ -26,6 +26,8 @@ export interface SharedSettings {
   };
   /** Names of the skills that it may use; absent: all. */
   readonly skills?: readonly string[];
+  /** Characters of the list of skills in the prompt. */
+  readonly skillsCharsMax: number;
   /** Tokens that a model takes at most: prompt, conversation and answer. */
   readonly contextTokens: number;
   /** Of models that take another number, by `provider/model`; absent: of none. */

@@ -16,6 +16,7 @@ export function sharedSettings(): SharedSettings {
       totalCharsMax: limits.bootstrapTotalCharsMax,
       injection: "always",
     },
+    skillsCharsMax: limits.skillsPromptCharsMax,
     contextTokens: limits.contextTokensDefault,
     compaction: {
       isEnabled: true,

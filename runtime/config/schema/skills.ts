@@ -4,6 +4,8 @@ import { limits } from "../../kernel/limits.ts";
 import { anyMap, anyValue, filledText, texts } from "./values.ts";
 import { key, later } from "./note.ts";
 
+const bound = (text: string) => later("other bounds of skills", text, anyValue());
+
 export const skills = z
   .looseObject({
     load: key(
@@ -35,6 +37,20 @@ export const skills = z
       texts().optional(),
     ),
     install: later("installation of skills", "How skills are installed.", anyValue()),
-    limits: later("other bounds of skills", "Bounds.", anyValue()),
+    limits: key(
+      "Bounds.",
+      z
+        .looseObject({
+          maxSkillsPromptChars: key(
+            `Characters of the list of skills that a model is shown. Default: ${limits.skillsPromptCharsMax}.`,
+            z.int().min(limits.skillsPromptCharsMin).max(limits.skillsPromptCharsAllowed).optional(),
+          ),
+          maxSkillsInPrompt: bound("Skills in that list."),
+          maxCandidatesPerRoot: bound("Folders that are looked through."),
+          maxSkillsLoadedPerSource: bound("Skills of one folder."),
+          maxSkillFileBytes: bound("Size of a SKILL.md."),
+        })
+        .optional(),
+    ),
   })
   .prefault({});

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { limits } from "../../../runtime/kernel/limits.ts";
 import { makeSkillsOf, skillsBlock, skillsThere } from "../../../actors/assistant/skills.ts";
 import { parseSkill } from "../../../runtime/kernel/skills.ts";
-import { memoryWorkspace } from "../../support/assistant.ts";
+import { memoryWorkspace, openAssistant } from "../../support/assistant.ts";
 
 const skill = (name: string, description = `Does ${name}.`): string =>
   `---\nname: ${name}\ndescription: ${description}\n---\nHow.\n`;
@@ -137,4 +137,16 @@ describe("the list in the prompt", () => {
   it("is not there without skills", () => {
     expect(skillsBlock([], limits.skillsPromptCharsMax)).toBeUndefined();
   });
+});
+
+it("the list of the prompt has the length that the configuration says", async () => {
+  const names = Array.from({ length: 40 }, (_, at) => `skill-${at}`);
+  const files = Object.fromEntries(names.map((name) => [`skills/${name}/SKILL.md`, skill(name, "x".repeat(100))]));
+  const listed = async (skillsCharsMax: number): Promise<number> => {
+    const session = openAssistant({ files, settings: { skillsCharsMax }, model: () => ({ text: "Done." }) });
+    await session.say("hello");
+    return names.filter((name) => session.requests[0]?.system?.includes(`- ${name}: `)).length;
+  };
+  expect(await listed(20_000)).toBe(40);
+  expect(await listed(1_000)).toBeLessThan(8);
 });

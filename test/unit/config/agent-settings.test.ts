@@ -36,6 +36,15 @@ describe("what the module assistant goes by", () => {
     expect(await settingsOf({ thinkingDefault: name })).toMatchObject({ thinking });
   });
 
+  it("has the bound on the list of skills", async () => {
+    const { resolved } = await loadText({
+      skills: { limits: { maxSkillsPromptChars: 900 } },
+      agents: { list: [{ id: "raul" }] },
+    });
+    expect(resolved.agents[0]?.settings.skillsCharsMax).toBe(900);
+    expect(resolved.notActive).toEqual([]);
+  });
+
   it("leaves something of a small context", async () => {
     expect((await settingsOf({ contextTokens: 8_000 }))?.compaction).toMatchObject({
       reserveTokens: 2_000,
