@@ -67,7 +67,7 @@ export interface Load {
 
 const heldFile = "held";
 /** Longest time that a condition may need to come true; a bound, not a wait. */
-const patienceMs = 100_000;
+const patienceMs = 300_000;
 
 export async function openLoad({ seed, peers: peerCount = 20, others = [] }: LoadOptions): Promise<Load> {
   const random = makeRandom(seed);
@@ -102,7 +102,7 @@ export async function openLoad({ seed, peers: peerCount = 20, others = [] }: Loa
   const send = (program: Program, peer: Peer, text: string, key: string, wait: boolean): Promise<Posted> =>
     post(
       `${program.url}/channels/webhook/home`,
-      { text, sender: { id: peer.id }, messageId: key, ...(wait ? { wait, timeoutSeconds: 60 } : {}) },
+      { text, sender: { id: peer.id }, messageId: key, ...(wait ? { wait, timeoutSeconds: patienceMs / 1_000 } : {}) },
       { authorization: "Bearer home-token", "idempotency-key": key },
     );
 
