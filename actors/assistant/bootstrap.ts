@@ -23,8 +23,8 @@ import type { SessionKind } from "./session-kind.ts";
 export interface BootstrapFile {
   /** Relative to the workspace. */
   readonly name: string;
-  /** `missing`: it should be there; `outside`: it is a link that leaves the workspace, and was not read. */
-  readonly status: "shown" | "cut" | "missing" | "outside";
+  /** `missing`: it should be there; `outside`: it is a link that leaves the workspace, and was not read; `bytes`: what is in it is no text. */
+  readonly status: "shown" | "cut" | "missing" | "outside" | "bytes";
   /** As the model is shown it; empty of a file that is not there. */
   readonly text: string;
 }
@@ -158,6 +158,10 @@ export function fitFiles(
     }
     const whole = content.text.trim();
     if (whole === "") continue;
+    if (whole.includes("\0")) {
+      files.push({ name, status: "bytes", text: "" });
+      continue;
+    }
     const charsMax = Math.min(left, fileCharsMax, name === "USER.md" ? limits.userFileCharsMax : fileCharsMax);
     const text = cutMiddle(whole, charsMax, (chars) => `\n[… ${chars} characters of ${name} are left out …]\n`);
     left -= text.length;

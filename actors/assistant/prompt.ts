@@ -135,6 +135,7 @@ function context({ files }: PromptFacts): string | undefined {
   if (files.length === 0) return undefined;
   const parts = files.map(({ name, status, text }) => {
     if (status === "missing") return `### ${name}\n[missing: there is no ${name} in the workspace]`;
+    if (status === "bytes") return `### ${name}\n[not shown: what is in ${name} is no text]`;
     if (status === "outside") return `### ${name}\n[not read: ${name} is a link that leaves the workspace]`;
     return `### ${name}\n${text}`;
   });

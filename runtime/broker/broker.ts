@@ -188,6 +188,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
       throw failure("CLOISTER_MODEL_UNAVAILABLE", `${target.provider.id} makes no embeddings`, embeddingsRemedy);
     const keys: string[] = [];
     let asked: FullWay | undefined;
+    let failed: unknown;
     try {
       return await tryWays<FullWay, EmbedEnd>({
         ways: waysOf([target], agentId),
@@ -218,6 +219,9 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
               vectors,
               used: { input: tokens, output: 0, ...(costNanos === undefined ? {} : { costNanos }) },
             };
+          } catch (error) {
+            if (!signal.aborted) failed = error;
+            throw error;
           } finally {
             leave();
           }
@@ -225,7 +229,8 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
         onGivenUp: noteGivenUp(agentId, keys),
       });
     } catch (error) {
-      return { ok: false, refusal: refusalOf(error, keys, asked) };
+      // When the time is over in a pause, what went wrong before it is why.
+      return { ok: false, refusal: refusalOf(signal.aborted ? (failed ?? error) : error, keys, asked) };
     }
   }
 

@@ -61,6 +61,16 @@ describe("what a session is shown of the workspace", () => {
     ]);
   });
 
+  it("shows no file that is no text, and says so", async () => {
+    const files = await readBootstrap(
+      memoryWorkspace({ ...everyFile, "SOUL.md": "\u0089PNG\r\n\0\0" }),
+      "group",
+      bounds,
+      0,
+    );
+    expect(files.filter(({ status }) => status !== "shown")).toEqual([{ name: "SOUL.md", status: "bytes", text: "" }]);
+  });
+
   it("cuts a file in its middle at its bound, and all of them at theirs", async () => {
     const long = `HEAD${"a".repeat(30_000)}TAIL`;
     const files = await readBootstrap(

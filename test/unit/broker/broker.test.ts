@@ -5,6 +5,7 @@ import { makeReadRequest } from "../../../runtime/broker/request.ts";
 import { ProviderFailure } from "../../../runtime/broker/provider-failure.ts";
 import { tryWays } from "../../../runtime/broker/tries.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
+import { makeBroker } from "../../../runtime/broker/broker.ts";
 import { openBroker, provider } from "../../support/broker.ts";
 
 const scripted = (id: string, script: readonly ScriptRule[], key?: string) =>
@@ -211,5 +212,27 @@ describe("a request of a cell", () => {
       expect(() => read(json, list)).toThrow(
         expect.objectContaining({ code: "CLOISTER_REQUEST_INVALID", message: expect.stringContaining(words) }),
       );
+  });
+});
+
+it("vectors that do not come in time say what went wrong before the pause in which the time was over", async () => {
+  const paused = (_ms: number, signal: AbortSignal): Promise<void> =>
+    new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  const broker = makeBroker({
+    settings: {
+      providers: { local: provider("local", { api: "ollama", baseUrl: "http://127.0.0.1:9" }) },
+      agents: { main: { fallbacks: [], agentDir: "/nowhere", embeddings: "local/m" } },
+      catalogue: [],
+      defaultAgentId: "main",
+      stateDir: "/nowhere",
+      authOrder: {},
+      variables: {},
+    },
+    remote: { text: () => undefined, log: () => undefined },
+    fetch: async () => new Response("overloaded", { status: 503 }),
+    clock: { nowMs: () => 0, random: () => 0, pause: paused },
+  });
+  expect(await broker.embed({ agentId: "main", texts: ["a"], isQuery: true, timeoutMs: 50 })).toMatchObject({
+    refusal: { code: "CLOISTER_MODEL_FAILED", message: expect.stringMatching(/^local\/m: .*503/) },
   });
 });
