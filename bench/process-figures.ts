@@ -52,10 +52,17 @@ export async function findChildren(pid: number): Promise<readonly number[]> {
   return lists.flatMap((list) => list.split(" ").filter(Boolean).map(Number));
 }
 
-/** Of processes that this one started and that run: all that they hold. */
-export async function readChildrenMemory(pid: number): Promise<MemoryFigures> {
+/** These, what they started, and so on. */
+export async function findDescendants(pid: number): Promise<readonly number[]> {
   const children = await findChildren(pid);
-  const each = await Promise.all(children.map(readMemory));
+  const below = await Promise.all(children.map(findDescendants));
+  return [...children, ...below.flat()];
+}
+
+/** Of processes that this one and those that it started have started, and that run: all that they hold. */
+export async function readDescendantsMemory(pid: number): Promise<MemoryFigures> {
+  const descendants = await findDescendants(pid);
+  const each = await Promise.all(descendants.map(readMemory));
   const sum = (figure: keyof MemoryFigures): number => each.reduce((total, one) => total + one[figure], 0);
   return { rssMb: sum("rssMb"), anonymousMb: sum("anonymousMb"), pssMb: sum("pssMb"), threads: sum("threads") };
 }

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { makeConfig, sayByHook } from "../http-load.ts";
-import { type MemoryFigures, readChildrenMemory, readMemory, readThreadsCpuMs } from "../process-figures.ts";
+import { type MemoryFigures, readDescendantsMemory, readMemory, readThreadsCpuMs } from "../process-figures.ts";
 import { type Program, startProgram } from "../program.ts";
 import { atMost, type ScenarioOptions, type ScenarioReport } from "../scenario.ts";
 import { makeSpread } from "../spread.ts";
@@ -46,7 +46,7 @@ export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
       async ({ pid, port }) => {
         for (let n = 0; n < live; n++) await sayByHook(port, `a${n}`);
         await sleep(settleMs);
-        processes.push(await readChildrenMemory(pid));
+        processes.push(await readDescendantsMemory(pid));
       },
       "process",
     );

@@ -187,7 +187,8 @@ async function endFromOutside(
     while (!over.signal.aborted && (await readSigns(file)).faultNs === 0n) await sleep(pollMs);
     const orderedNs = process.hrtime.bigint();
     if (level === "thread") await operator.request("agents.restart", { agentId: "target" });
-    else for (const child of await findChildren(pid)) process.kill(child, "SIGKILL");
+    // The gateway's only child is the parent of the cells' processes.
+    else for (const parent of await findChildren(pid)) await killChildren(parent);
     return orderedNs;
   } finally {
     await operator.close();
@@ -234,4 +235,8 @@ function summarize({ who, between }: Subject, how: Death, trials: readonly Trial
           "latest after the fault began, ms": Math.max(...settlements.map(({ faultMs }) => faultMs)),
         }),
   };
+}
+
+async function killChildren(pid: number): Promise<void> {
+  for (const child of await findChildren(pid)) process.kill(child, "SIGKILL");
 }

@@ -1,5 +1,13 @@
+import { spawn } from "node:child_process";
 import { describe, expect, test } from "vitest";
-import { parseField, parseSchedstatMs, parseStatCpuMs } from "../../../bench/process-figures.ts";
+import { eventually } from "../../support/eventually.ts";
+import {
+  findChildren,
+  findDescendants,
+  parseField,
+  parseSchedstatMs,
+  parseStatCpuMs,
+} from "../../../bench/process-figures.ts";
 
 /** A line of `/proc/<pid>/stat` with the given name, and 31 and 12 ticks of user and system time. */
 const stat = (name: string): string =>
@@ -25,4 +33,15 @@ describe("what Linux tells of a process", () => {
     expect([parseField(rollup, "Rss"), parseField(rollup, "Pss")]).toEqual([1_844, 373]);
     expect(() => parseField(rollup, "Swap")).toThrow('a line "Swap: <number>"');
   });
+});
+
+test("the processes below one are found however deep they are", async () => {
+  const shell = spawn("sh", ["-c", "sh -c 'sleep 60; true' & wait"], { detached: true });
+  const { pid = 0 } = shell;
+  try {
+    await eventually(async () => expect(await findDescendants(pid)).toHaveLength(2));
+    expect(await findChildren(pid)).toHaveLength(1);
+  } finally {
+    process.kill(-pid, "SIGKILL");
+  }
 });
