@@ -11,6 +11,7 @@ import type { Repairable } from "./finding.ts";
 import { askGateway, checkGateway, type Contact } from "./gateway.ts";
 import { checkLive, liveMethods } from "./live.ts";
 import { type DiagnosedMachine, lookAt } from "./machine.ts";
+import { checkModels } from "./models.ts";
 import { checkPatterns } from "./patterns.ts";
 import { checkSecrets } from "./secrets.ts";
 import { checkFolders, checkKey, checkStateDir } from "./state-dir.ts";
@@ -58,6 +59,7 @@ export async function diagnose({
     ...findings,
     ...(config === undefined ? [] : await checkFolders(foldersOf(config))),
     ...(config === undefined ? [] : await checkSecrets(config)),
+    ...(config === undefined ? [] : await checkModels(config, prefix)),
     ...(config === undefined ? [] : checkPatterns(config)),
     ...(report === undefined ? [] : storeFindings(report, prefix)),
     ...(await checkGateway(context, seen, machine)),

@@ -77,6 +77,28 @@ const answering =
   (request, { answer }) =>
     answer(request, { ...answers, ...changes }[request.method] ?? {});
 
+it("a model whose provider has no credential is told of before the first message, once, until there is one", async () => {
+  const found = async () => (await doctor()).findings.filter(({ id }) => id === "model.credential");
+  await configure({
+    agents: {
+      defaults: { model: "anthropic/x" },
+      list: [{ id: "main" }, { id: "raul" }, { id: "own", model: "ollama/y" }],
+    },
+  });
+  expect(await found()).toMatchObject([
+    {
+      severity: "warning",
+      what: "there is no credential for anthropic, whose anthropic/x the agent main asks: ANTHROPIC_API_KEY is not set",
+      remedy: expect.stringContaining("models status"),
+    },
+  ]);
+  const agentDir = path.join(cli.stateDir, "agents/main/agent");
+  await mkdir(agentDir, { recursive: true });
+  const profiles = { "anthropic:a": { type: "api_key", provider: "anthropic", key: "k" } };
+  await writeFile(path.join(agentDir, "auth-profiles.json"), JSON.stringify({ profiles }), { mode: 0o600 });
+  expect(await found()).toEqual([]);
+});
+
 describe("references to secrets", () => {
   const secretFindings = async () =>
     (await doctor()).findings
