@@ -16,6 +16,7 @@ import { isSafeUrl } from "../../config/listen.ts";
 import { failure, isCoded } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
+import { orUnusable } from "../credential-file.ts";
 import { openBrowser } from "../open-browser.ts";
 import { readConfig } from "../read-config.ts";
 import { signInByBrowser } from "../sign-in/browser.ts";
@@ -344,15 +345,4 @@ async function clientOf(
   );
 }
 
-async function readFileOf(agentDir: string): ReturnType<typeof readProfiles> {
-  try {
-    return await readProfiles(agentDir);
-  } catch (error) {
-    throw failure(
-      "CLOISTER_STATE_UNUSABLE",
-      `Credentials: ${(error as Error).message}.`,
-      "Correct the file, and run the command as the user that runs the gateway.",
-      error,
-    );
-  }
-}
+const readFileOf = (agentDir: string): ReturnType<typeof readProfiles> => orUnusable(readProfiles(agentDir));

@@ -3,12 +3,12 @@
  * asks no provider and renews nothing; prints no value. Source: behaviour §6.4, K-04.
  */
 import { own } from "../../broker/own.ts";
-import { type Credentials, makeProfiles, type ProfileProblem, type ProfileStore } from "../../broker/profiles.ts";
+import { makeProfiles, type ProfileProblem, type ProfileStore } from "../../broker/profiles.ts";
 import type { ModelSettings } from "../../broker/port.ts";
 import type { Renewed } from "../../broker/renewal.ts";
-import { failure } from "../../kernel/errors.ts";
 import { modelSettingsOf } from "../../supervisor/model-settings.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
+import { orUnusable } from "../credential-file.ts";
 import { readConfig } from "../read-config.ts";
 import { formatJson, formatTable } from "../views/table.ts";
 import { findAgent, secretsOf } from "./models-auth.ts";
@@ -96,19 +96,6 @@ async function findAll(
       ...source(id),
     })),
   };
-}
-
-async function orUnusable(found: Promise<Credentials>): Promise<Credentials> {
-  try {
-    return await found;
-  } catch (error) {
-    throw failure(
-      "CLOISTER_STATE_UNUSABLE",
-      `Credentials: ${(error as Error).message}.`,
-      "Correct the file, and run the command as the user that runs the gateway.",
-      error,
-    );
-  }
 }
 
 /** One line for each credential. */
