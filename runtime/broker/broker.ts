@@ -2,7 +2,6 @@
  * The broker: takes calls of models, finds who may answer them, tries, and gives the answer as one text with what it took. It holds
  * credentials and connections, runs no code of agents, and decides no right: the kernel has judged the call before it comes here.
  */
-import { createHash } from "node:crypto";
 import { failure, type Refusal, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import type { ModelEnd } from "../kernel/model-call.ts";
@@ -35,6 +34,7 @@ import { makeReadRequest } from "./request.ts";
 import { makeScripted } from "./scripted.ts";
 import { makeSdkSpeaker } from "./sdk.ts";
 import { makeRenewal } from "./renewal.ts";
+import { formOf, makeResting } from "./resting.ts";
 import { makeSecretReader, type SecretReader } from "./secret-refs.ts";
 import { sendable } from "./sendable.ts";
 import type { Speaker, Speech, SpokenRequest } from "./speaker.ts";
@@ -71,8 +71,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
   const readRequest = makeReadRequest();
   const secrets = makeSecretReader(() => settings, clock.nowMs);
   const profiles = makeProfiles(() => settings, secrets, makeRenewal(fetch, clock.nowMs, secrets), clock.nowMs);
-  /** Credentials that failed, until when they come last: by profile. */
-  const resting = new Map<string, Rest>();
+  const resting = makeResting(clock.nowMs);
   /** Models that are open, by all that they were opened with; it holds credentials, and never leaves this thread. */
   const speakers = new Map<string, Speaker>();
   const places = makePlaces(limits.modelTriesAtOnceMax, limits.modelTriesOfAgentMax);
@@ -126,10 +125,10 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
             output: speech.usage.outputTokens,
             ...(costNanos === undefined ? {} : { costNanos }),
           };
-          resting.delete(restOf(target.provider.id, credential.id, ask.agentId));
+          resting.answered({ provider: target.provider.id, agentId: ask.agentId, credential });
           return { ok: true, json: JSON.stringify(told), used, model: target.model };
         },
-        onGivenUp: noteGivenUp(ask.agentId, keys),
+        ...notesOf(ask.agentId, keys),
       });
     } catch (error) {
       if (signal.aborted) return { ok: false, refusal: stoppedRefusal };
@@ -162,21 +161,29 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
     }
   }
 
-  const noteGivenUp =
-    (agentId: string, keys: readonly string[]): Tries<FullWay, unknown>["onGivenUp"] =>
-    (way, failed, next) => {
-      const rest = restMs[failed.kind];
-      if (rest > 0)
-        resting.set(restOf(way.target.provider.id, way.profile, agentId), {
-          untilMs: clock.nowMs() + rest,
-          form: formOf(way.credential),
-        });
-      const fields = { agent: agentId, model: way.model, profile: way.profile, kind: failed.kind };
-      log("warn", `a model did not answer: ${hideSecrets(failed.message, keys)}`, {
-        ...fields,
-        ...(next === undefined ? {} : { next: next.model, nextProfile: next.profile }),
-      });
+  const notesOf = (
+    agentId: string,
+    keys: readonly string[],
+  ): Pick<Tries<FullWay, unknown>, "onGivenUp" | "onRetry"> => {
+    const factsOf = (way: FullWay, { kind }: ProviderFailure): object => {
+      return { agent: agentId, model: way.model, profile: way.profile, kind };
     };
+    return {
+      // Minutes may pass with it, and nobody else says why nothing is answered.
+      onRetry: (way, failed, pauseMs) =>
+        log("info", `a model did not answer, and is asked again: ${hideSecrets(failed.message, keys)}`, {
+          ...factsOf(way, failed),
+          pauseMs,
+        }),
+      onGivenUp(way, failed, next) {
+        resting.failed({ provider: way.target.provider.id, agentId, credential: way.credential }, failed.kind);
+        log("warn", `a model did not answer: ${hideSecrets(failed.message, keys)}`, {
+          ...factsOf(way, failed),
+          ...(next === undefined ? {} : { next: next.model, nextProfile: next.profile }),
+        });
+      },
+    };
+  };
 
   async function embed({ agentId, texts, isQuery }: EmbedAsk, signal: AbortSignal): Promise<EmbedEnd> {
     const model = own(settings.agents, agentId)?.embeddings;
@@ -226,7 +233,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
             leave();
           }
         },
-        onGivenUp: noteGivenUp(agentId, keys),
+        ...notesOf(agentId, keys),
       });
     } catch (error) {
       // When the time is over in a pause, what went wrong before it is why.
@@ -253,11 +260,8 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
       for (const { id, forOperator } of problems)
         if (forOperator !== undefined)
           log("error", `a credential cannot be read: ${forOperator}`, { agent: agentId, profile: id });
-      const until = (credential: Credential): number => {
-        const rest = resting.get(restOf(target.provider.id, credential.id, agentId));
-        // Another secret of the same name has not failed yet.
-        return rest !== undefined && rest.form === formOf(credential) ? rest.untilMs : 0;
-      };
+      const until = (credential: Credential): number =>
+        resting.untilMs({ provider: target.provider.id, agentId, credential });
       const [ready, tired] = [
         usable.filter((each) => until(each) <= clock.nowMs()),
         usable.filter((each) => until(each) > clock.nowMs()),
@@ -416,32 +420,6 @@ function refusalOf(error: unknown, keys: readonly string[], asked: FullWay | und
     ...retry,
   };
 }
-
-/** How long a credential rests after a failure of this kind; what is not the credential's fault does not tire it. */
-const restMs: Readonly<Record<ProviderFailure["kind"], number>> = {
-  "rate-limit": limits.modelRestMs,
-  credential: limits.modelRestMs,
-  billing: limits.modelBillingRestMs,
-  transient: 0,
-  output: 0,
-  absent: 0,
-  refused: 0,
-  context: 0,
-};
-
-interface Rest {
-  readonly untilMs: number;
-  /** Of the credential that failed. */
-  readonly form: string;
-}
-
-/** Equal for equal secrets, and of no use to who reads it. */
-const formOf = ({ secret }: Credential): string =>
-  secret === undefined ? "" : createHash("sha256").update(`${secret.type} ${secret.value}`).digest("base64");
-
-/** Profiles of two agents may have the same name. */
-const restOf = (provider: string, profile: string, agentId: string): string =>
-  JSON.stringify([provider, profile, agentId]);
 
 /** The provider is what stands before the first slash. Source: behaviour §1.3. */
 function findTarget({ providers }: ModelSettings, model: string): Target {

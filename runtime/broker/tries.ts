@@ -35,6 +35,8 @@ export interface Tries<W extends Way, T> {
   readonly signal: AbortSignal;
   /** A way is given up; `next` is what is tried instead. */
   readonly onGivenUp: (way: W, failure: ProviderFailure, next: W | undefined) => void;
+  /** It is tried again after the pause. */
+  readonly onRetry: (way: W, failure: ProviderFailure, pauseMs: number) => void;
 }
 
 /** Rejects with the last `ProviderFailure`, or with whatever else `once` throws, at once. */
@@ -59,7 +61,7 @@ export async function tryWays<W extends Way, T>(tries: Tries<W, T>): Promise<T> 
   throw last;
 }
 
-async function tryWay<W extends Way, T>({ once, clock, signal }: Tries<W, T>, way: W): Promise<T> {
+async function tryWay<W extends Way, T>({ once, clock, signal, onRetry }: Tries<W, T>, way: W): Promise<T> {
   let limited = 0;
   let retries = 0;
   let firstFailureMs: number | undefined;
@@ -79,6 +81,7 @@ async function tryWay<W extends Way, T>({ once, clock, signal }: Tries<W, T>, wa
         if (retries++ >= limits.modelRetriesMax || !isInTime) throw error;
       } else throw error;
       if (failures + 1 >= limits.modelTriesMax) throw error;
+      onRetry(way, error, pauseMs);
       await clock.pause(pauseMs, signal);
     }
   }

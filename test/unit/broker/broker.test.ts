@@ -27,7 +27,8 @@ describe("a model that does not answer", () => {
     });
     expect(await answer()).toMatchObject({ text: "b", model: "b/m" });
     expect(pauses).toHaveLength(count);
-    expect(logged).toMatchObject([{ level: "warn", fields: { agent: "main", model: "a/m", next: "b/m" } }]);
+    const again = pauses.map((pauseMs) => ({ level: "info", fields: { agent: "main", model: "a/m", pauseMs } }));
+    expect(logged).toMatchObject([...again, { level: "warn", fields: { agent: "main", model: "a/m", next: "b/m" } }]);
   });
 
   it.each([400, 422])("HTTP %i: the request is refused, and nothing else is tried", async (status) => {
@@ -93,6 +94,7 @@ describe("tries", () => {
       signal: new AbortController().signal,
       once: () => Promise.reject(new ProviderFailure("credential", "a wrong key")),
       onGivenUp: (way, failure, next) => givenUp.push([way.profile, failure.message, next]),
+      onRetry: () => undefined,
     }).catch((error: unknown) => error);
     expect(failed).toMatchObject({ message: "the next one's credential cannot be read" });
     expect(givenUp).toEqual([["first", "a wrong key", undefined]]);
@@ -102,6 +104,7 @@ describe("tries", () => {
     let nowMs = 0;
     const pauses: number[] = [];
     const tried: string[] = [];
+    const retried: string[] = [];
     const clock = {
       nowMs: () => nowMs,
       random: () => 0.5,
@@ -122,14 +125,16 @@ describe("tries", () => {
         throw failure(tried.length);
       },
       onGivenUp: () => undefined,
+      onRetry: ({ profile }, { kind }, pauseMs) => retried.push(`${profile} ${kind} ${pauseMs}`),
     }).catch((error: unknown) => error);
-    return { pauses, tried, failed };
+    return { pauses, tried, failed, retried };
   };
 
   it("of what is transient end with the last that begins within 90 s", async () => {
-    const { pauses, tried } = await run(() => new ProviderFailure("transient", "x"));
+    const { pauses, tried, retried } = await run(() => new ProviderFailure("transient", "x"));
     expect(pauses).toEqual([1_050, 2_100, 4_200, 8_400, 16_800, 33_600]);
     expect(tried).toHaveLength(7);
+    expect(retried).toEqual(pauses.map((ms) => `${tried[0]} transient ${ms}`));
   });
 
   it("of a rate limit are ten, also when the longest pause has its random part", async () => {
