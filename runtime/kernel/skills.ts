@@ -171,12 +171,14 @@ const noGates: SkillGates = { os: [], bins: [], anyBins: [], env: [], config: []
 /** Names under which gates are written; the first is the peer's. */
 const gateKeys = ["openclaw", "cloister"];
 
-/** `metadata` is JSON. What is none, or says nothing of gates, has none. */
+/** `metadata` is JSON, also over several lines and with commas at the ends of lists, as YAML has it. What is none, or says nothing of gates, has none. */
 function readGates(metadata: string | undefined): SkillGates {
   if (metadata === undefined) return noGates;
   let written: unknown;
   try {
-    written = JSON.parse(metadata);
+    written = JSON.parse(
+      metadata.replaceAll(/("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])/g, (_, text: string | undefined) => text ?? ""),
+    );
   } catch {
     return noGates;
   }

@@ -83,6 +83,17 @@ describe("the head of a SKILL.md", () => {
   });
 
   it.each([
+    ["in one line", '{"openclaw":{"requires":{"bins":["op"]},"os":["linux"]}}'],
+    [
+      "over several lines, with commas at the ends",
+      '\n  {\n    "openclaw":\n      {\n        "emoji": "🔐,}",\n        "requires": { "bins": ["op",], },\n        "os": ["linux"],\n      },\n  }',
+    ],
+  ])("says what the skill needs, %s", (_what, metadata) => {
+    const text = `---\nname: a\ndescription: Does it.\nmetadata: ${metadata}\nlicense: MIT\n---\n`;
+    expect(parseSkill(text, "x")).toMatchObject({ name: "a", gates: { bins: ["op"], os: ["linux"], env: [] } });
+  });
+
+  it.each([
     ["no head", "# A skill"],
     ["no name", "---\ndescription: x\n---\n"],
     ["no description", "---\nname: a\n---\n"],
