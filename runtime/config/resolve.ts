@@ -18,6 +18,7 @@ import { resolveChannels } from "./channels/index.ts";
 import type { Draft } from "./draft.ts";
 import { haveOwnHeartbeats, resolveHeartbeat } from "./heartbeat.ts";
 import { resolveBlocks, resolvePause } from "./blocks.ts";
+import { resolveResponsePrefixes } from "./response-prefixes.ts";
 import { isMap } from "./is-map.ts";
 import { isolationOf } from "./isolation.ts";
 import { resolveGroupChat, resolveGroups } from "./groups.ts";
@@ -119,6 +120,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
     jobs: { enabled: draft.config.cron.enabled },
     jobPosts: resolveJobPosts(draft),
     typing: resolveTyping(config.agents.defaults),
+    responsePrefixes: resolveResponsePrefixes(config),
     blocks: resolveBlocks(config.agents.defaults),
     models: resolveModels(draft),
     mcp: resolveMcp(draft),

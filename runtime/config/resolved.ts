@@ -350,6 +350,8 @@ export interface ResolvedConfig {
   readonly jobPosts: { readonly token?: SecretText; readonly allowedHosts: readonly string[] };
   /** When people on channels see that an agent types, and how often that is renewed at least. No mode: it depends on the message. */
   readonly typing: { readonly mode?: "never" | "instant" | "thinking" | "message"; readonly intervalMs: number };
+  /** What answers on channels begin with; `auto`: the name of the agent's identity. */
+  readonly responsePrefixes: ResponsePrefixes;
   /** Answers that go out in pieces while they are written. */
   readonly blocks: {
     /** For accounts that say nothing of it. */
@@ -387,4 +389,12 @@ export interface ConfigWarning {
   readonly path: string;
   readonly message: string;
   readonly remedy?: string;
+}
+
+/** As written, an empty text for nothing; what an account has of its own goes before what its channel has, and that before `usual`. */
+export interface ResponsePrefixes {
+  readonly usual: string;
+  readonly byChannel: Readonly<
+    Record<string, { readonly usual?: string; readonly byAccount: Readonly<Record<string, string>> }>
+  >;
 }

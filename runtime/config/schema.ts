@@ -68,12 +68,11 @@ const messages = z.strictObject({
     z.enum(["group-mentions", "group-all", "direct", "all", "off", "none"]).default("group-mentions"),
   ),
   removeAckAfterReply: later("acknowledging reactions", "Take it back after the answer.", z.boolean().optional()),
-  responsePrefix: later(
-    "response prefix",
-    "Text before each answer; `auto` = the agent's name.",
-    z.string().optional(),
+  responsePrefix: key(
+    "What answers on channels begin with; `auto` = the name of the agent's identity in brackets.",
+    z.string().max(limits.responsePrefixCharsMax).optional(),
   ),
-  messagePrefix: later("response prefix", "Text before each message.", z.string().optional()),
+  messagePrefix: later("message prefix", "Text before each message.", z.string().optional()),
   groupChat: key("What every agent in group chats inherits.", groupChat().optional()),
   visibleReplies: later("visible replies", "Which answers people see.", z.unknown().optional()),
   tts: later("media tools", "Spoken answers.", anyMap().optional()),

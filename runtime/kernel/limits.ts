@@ -628,6 +628,8 @@ export const limits = {
   /** Characters of one message of a channel that the config may ask for (`channels.<channel>.textChunkLimit`), and the usual ones. Source: behaviour §5.4. */
   textChunkMax: 100_000,
   textChunkDefault: 4_000,
+  /** Characters that answers may begin with (`responsePrefix`): below the least that a message of a channel has, which leaves some for the answer. */
+  responsePrefixCharsMax: 64,
   /** IRC: usual pause between lines after a burst (config: `channels.irc.lineMs`). Source: the penalty of usual servers. */
   ircLineMs: 1_000,
   /** IRC: rooms of an account; networks allow about as many. */

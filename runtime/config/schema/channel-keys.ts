@@ -95,7 +95,10 @@ export const commonKeys = {
     z.int().positive().optional(),
   ),
   streaming: later("streaming", "Answers as they are written.", anyValue()),
-  responsePrefix: later("response prefix", "Text before each answer.", z.string().optional()),
+  responsePrefix: key(
+    "What answers begin with here, as `messages.responsePrefix`, which is the default; an empty text: nothing.",
+    z.string().max(limits.responsePrefixCharsMax).optional(),
+  ),
   configWrites: later(
     "config writes from channels",
     "Whether the channel may change this file.",

@@ -23,6 +23,7 @@ import type { Runs } from "../runs.ts";
 import type { WhyNoSending } from "../send-policy.ts";
 import { nextPiece, type Piece, type PieceSizes, restOf } from "./block-text.ts";
 import type { ChannelDesk } from "./channel-desk.ts";
+import type { ResponsePrefix } from "./response-prefix.ts";
 
 export interface BlocksDeps {
   readonly rules: () => ResolvedConfig["blocks"];
@@ -31,8 +32,10 @@ export interface BlocksDeps {
   readonly runs: Pick<Runs, "follow">;
   readonly store: Pick<Store, "keepBlock" | "blocks">;
   readonly whyNoSending: WhyNoSending;
+  /** What the agent's answers begin with there. */
+  readonly prefixOf: ResponsePrefix["of"];
   /** Resolves when the channel has it, and tells whoever else has to know. */
-  readonly send: Deliver;
+  readonly send: SendPiece;
   readonly clock: ChannelClock;
   readonly log: Pick<Logger, "warn">;
 }
@@ -45,7 +48,15 @@ export interface Blocks {
 }
 
 type About = Parameters<Deliver>[0];
-type SendRest = (text: string, route: ChannelRoute) => Promise<void>;
+/** `isFirst`: nothing of the answer was said before it. */
+type SendRest = (text: string, route: ChannelRoute, isFirst: boolean) => Promise<void>;
+type SendPiece = (
+  about: About,
+  route: ChannelRoute,
+  text: string,
+  isFirst: boolean,
+  leftAtMs?: number,
+) => Promise<void>;
 
 interface Talk {
   readonly about: About;
@@ -72,6 +83,7 @@ export function makeBlocks({
   runs,
   store,
   whyNoSending,
+  prefixOf,
   send,
   clock,
   log,
@@ -137,19 +149,26 @@ export function makeBlocks({
       const isWhole = talk.wholeTo === talk.text.length;
       const shown = wholeTexts ? talk.text.slice(0, talk.wholeTo) : talk.text;
       const when = isQuiet ? (isWhole || wholeTexts ? "all" : "quiet") : "writing";
-      const piece = isBehind ? undefined : nextPiece(shown, lengthOf(said), sizesOf(route, rules()), when);
+      const piece = isBehind ? undefined : nextPiece(shown, lengthOf(said), sizesOf(talk, said, rules()), when);
       if (piece !== undefined) await say(talk, said, piece);
       else if (isQuiet) return;
       else await clock.pause(quietAtMs - clock.nowMs(), over.signal);
     }
   }
 
-  function sizesOf({ channel, accountId }: ChannelRoute, blocks: ReturnType<BlocksDeps["rules"]>): PieceSizes {
+  function sizesOf(
+    { about, route }: Talk,
+    said: readonly string[],
+    blocks: ReturnType<BlocksDeps["rules"]>,
+  ): PieceSizes {
+    const { channel, accountId } = route;
     const { max, unit } = isBuiltChannel(channel)
       ? builtChannels[channel].text
       : { max: blocks.charsMax, unit: "utf16" as const };
     const { textChunkLimit = max } = channels.settings(channel, accountId) ?? {};
-    const charsMax = Math.min(blocks.charsMax, max, textChunkLimit);
+    const prefix = lengthOf(said) === 0 ? prefixOf(about.agentId, route) : "";
+    const prefixChars = prefix === "" ? 0 : lengthIn(unit, prefix) + 1;
+    const charsMax = Math.min(blocks.charsMax, Math.min(max, textChunkLimit) - prefixChars);
     return { ...blocks, charsMax, lengthOf: (text) => lengthIn(unit, text) };
   }
 
@@ -176,7 +195,7 @@ export function makeBlocks({
     const { about, route } = talk;
     let isSent = true;
     try {
-      await send({ ...about, id: keyOf(about, row) }, routeBehind(row.at, route), row.text, leftAtMs);
+      await send({ ...about, id: keyOf(about, row) }, routeBehind(row.at, route), row.text, row.at === 0, leftAtMs);
     } catch (error) {
       if (toRefusal(error).code === "CLOISTER_THREAD_LOST") {
         // The process ends: it is kept as it is, for the next one. An answer that is there already has to find it so, and be kept as well.
@@ -241,14 +260,15 @@ export function makeBlocks({
       const known = open.get(about.id);
       // One that made room for another, or is written by a turn that is handled again beyond the bound, may have said something all the same.
       if (known === undefined && leftAtMs === undefined && !isOn(route.channel, route.accountId))
-        return sendRest(text, route);
+        return sendRest(text, route, true);
       const talk = known ?? makeTalk(about, route);
       talk.over.abort();
       open.delete(about.id);
       await talk.work;
       const said = talk.said ?? (await takeUp(talk));
       const rest = restOf(text, said.join(""));
-      if (rest.trim() !== "") await sendRest(rest, routeBehind(lengthOf(said), route));
+      const at = lengthOf(said);
+      if (rest.trim() !== "") await sendRest(rest, routeBehind(at, route), at === 0);
     },
   };
 }

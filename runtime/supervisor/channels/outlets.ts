@@ -1,7 +1,7 @@
 /** Where texts leave the gateway: the webhook's client in the edge, and the channels with threads of their own. */
 import { randomUUID } from "node:crypto";
 import type { SenderPlace } from "../../../auth/senders.ts";
-import type { ResolvedConfig } from "../../config/resolved.ts";
+import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
 import type { EdgeForKernel } from "../../edge/port.ts";
 import { toRefusal } from "../../kernel/errors.ts";
 import type { Deliver } from "../answers.ts";
@@ -16,15 +16,23 @@ import { type BlocksDeps, makeBlocks } from "./blocks.ts";
 import { type ChannelDesk, type ChannelDeskDeps, makeChannelDesk } from "./channel-desk.ts";
 import { makeChannelClock } from "./channel-life.ts";
 import { makePreviews } from "./previews.ts";
+import { makeResponsePrefix } from "./response-prefix.ts";
 
 export interface OutletsDeps extends Pick<ChannelDeskDeps, "start" | "runs" | "note" | "log"> {
   readonly config: Pick<
     ResolvedConfig,
-    "channels" | "commands" | "webhook" | "defaultAgentId" | "typing" | "blocks" | "session" | "stateDir"
+    | "channels"
+    | "commands"
+    | "webhook"
+    | "defaultAgentId"
+    | "typing"
+    | "blocks"
+    | "responsePrefixes"
+    | "session"
+    | "stateDir"
   > &
     ApprovalNoticesDeps["config"];
   readonly store: SendPolicyDeps["store"] & BlocksDeps["store"];
-  readonly pauseOf: BlocksDeps["pauseOf"];
   /** For answers of jobs. */
   readonly toUrl: Parameters<typeof makePost>[3];
   /** The operator's methods. */
@@ -33,7 +41,7 @@ export interface OutletsDeps extends Pick<ChannelDeskDeps, "start" | "runs" | "n
   readonly edge: () => Pick<EdgeForKernel, "send"> | undefined;
   readonly mail: () => ChannelMail;
   readonly onDeadLetter: () => void;
-  readonly workspaceOf: (agentId: string) => string | undefined;
+  readonly agentOf: (agentId: string) => Pick<ResolvedAgent, "workspace" | "groupChat" | "blockPause"> | undefined;
   readonly nowMs: () => number;
 }
 
@@ -60,8 +68,7 @@ export function makeOutlets({
   commands,
   edge,
   mail,
-  workspaceOf,
-  pauseOf,
+  agentOf,
   toUrl,
   onDeadLetter,
   nowMs,
@@ -69,6 +76,7 @@ export function makeOutlets({
   ...deps
 }: OutletsDeps): Outlets {
   const clock = makeChannelClock(nowMs);
+  const workspaceOf = (agentId: string): string | undefined => agentOf(agentId)?.workspace;
   const channels = makeChannelDesk({
     ...deps,
     accounts: () => config.channels,
@@ -91,6 +99,7 @@ export function makeOutlets({
   });
   const messageOf = makeMessageOf(workspaceOf);
   const whyNoSending = makeWhyNoSending({ config, store });
+  const prefix = makeResponsePrefix(config, agentOf);
   const previews = makePreviews({
     channels: {
       ...channels,
@@ -100,6 +109,7 @@ export function makeOutlets({
     runs: deps.runs,
     whyNoSending,
     messageOf,
+    asBegun: prefix.before,
     clock,
   });
   const send: ChannelDesk["send"] = (message, leftAtMs) => {
@@ -113,13 +123,15 @@ export function makeOutlets({
   const sent: Outlets["sent"] = (...said) => void mail().answered(answerDelivered(...said));
   const blocks = makeBlocks({
     rules: () => config.blocks,
-    pauseOf,
+    pauseOf: (agentId) => agentOf(agentId)?.blockPause,
     channels,
     runs: deps.runs,
     store,
     whyNoSending,
-    async send(about, route, text, leftAtMs) {
-      sent(about, route, text, await post(about, route, text, leftAtMs));
+    prefixOf: prefix.of,
+    async send(about, route, text, isFirst, leftAtMs) {
+      const begun = isFirst ? prefix.before(about, route, text) : text;
+      sent(about, route, text, await post(about, route, begun, leftAtMs));
     },
     clock,
     log: deps.log,
@@ -130,9 +142,10 @@ export function makeOutlets({
     bring: makeInbox({ channels, workspaceOf, newId: randomUUID, log: deps.log }),
     sent,
     deliver: (about, route, text, leftAtMs) =>
-      blocks.answer(about, route, text, leftAtMs, async (said, to) => {
-        const message = messageOf(about, to, said);
-        const platformMessageId = await previews.answer(message, () => post(about, to, said, leftAtMs));
+      blocks.answer(about, route, text, leftAtMs, async (said, to, isFirst) => {
+        const begun = isFirst ? prefix.before(about, to, said) : said;
+        const message = messageOf(about, to, begun);
+        const platformMessageId = await previews.answer(message, () => post(about, to, begun, leftAtMs));
         sent(about, to, said, platformMessageId);
       }),
     answerCommand: (...answer) =>

@@ -30,6 +30,8 @@ export interface PreviewsDeps {
   readonly whyNoSending: WhyNoSending;
   /** A text of this envelope as its channel gets it. */
   readonly messageOf: (about: EnvelopeHeader, route: ChannelRoute, text: string) => OutboundMessage;
+  /** What is written, as its message begins. */
+  readonly asBegun: (about: EnvelopeHeader, route: ChannelRoute, text: string) => string;
   readonly clock: ChannelClock;
 }
 
@@ -61,7 +63,7 @@ interface Preview {
 /** Behind what is not the whole. */
 const mark = " …";
 
-export function makePreviews({ channels, runs, whyNoSending, messageOf, clock }: PreviewsDeps): Previews {
+export function makePreviews({ channels, runs, whyNoSending, messageOf, asBegun, clock }: PreviewsDeps): Previews {
   /** By the envelope whose answer is written. */
   const open = new Map<string, Preview>();
 
@@ -102,7 +104,7 @@ export function makePreviews({ channels, runs, whyNoSending, messageOf, clock }:
       return giveUp(preview);
     for (let pauseMs: number = limits.channelPreviewMs; ; ) {
       await clock.pause(pauseMs, over.signal);
-      const text = shownText(preview);
+      const text = shownText(preview, asBegun);
       if (over.signal.aborted || isGivenUp(preview) || text === preview.shown) return;
       const result = await put(preview, text);
       pauseMs = limits.channelPreviewMs;
@@ -221,12 +223,12 @@ function giveUp(preview: Preview): void {
 }
 
 /** As much of what is written so far as one message takes. */
-function shownText(preview: Preview): string {
-  const { route, settings } = preview;
+function shownText(preview: Preview, asBegun: PreviewsDeps["asBegun"]): string {
+  const { header, route, settings } = preview;
   const { channel } = route;
   const { textChunkLimit } = settings;
   if (!isBuiltChannel(channel)) return "";
-  const ready = settings.preview === "progress" ? progressText(preview) : writtenText(preview);
+  const ready = settings.preview === "progress" ? progressText(preview) : asBegun(header, route, writtenText(preview));
   const { max, unit } = builtChannels[channel].text;
   const [first = ""] = chunksFor(ready, { max: max - lengthIn(unit, mark), unit }, textChunkLimit - mark.length);
   return first.trim() === "" ? "" : first.trimEnd() + mark;

@@ -35,15 +35,25 @@ interface World {
   readonly settings?: Partial<AccountSettings>;
   readonly withheld?: boolean;
   readonly pause?: { readonly minMs: number; readonly maxMs: number };
+  readonly prefix?: string;
   /** Thrown at each sending in turn; then it is sent. */
   readonly faults?: Error[];
 }
 
 /** One process of a gateway; the next one has the rows of this one. */
-function open({ rows = new Map(), settings = {}, withheld = false, pause, faults = [], ...world }: World = {}) {
+function open({
+  rows = new Map(),
+  settings = {},
+  withheld = false,
+  pause,
+  prefix = "",
+  faults = [],
+  ...world
+}: World = {}) {
   const clock = makeVirtualClock();
   const seen: string[] = [];
   const replies: (string | undefined)[] = [];
+  const firsts: boolean[] = [];
   let follower: RunFollower = {};
   const blocks = makeBlocks({
     rules: () => ({ ...rules, ...world.rules }),
@@ -57,10 +67,12 @@ function open({ rows = new Map(), settings = {}, withheld = false, pause, faults
       blocks: async () => [...rows.values()],
     },
     whyNoSending: async () => (withheld ? { code: "CLOISTER_CAPABILITY_DENIED", message: "no" } : undefined),
-    async send({ id }, { inReplyTo }, text, leftAtMs) {
+    prefixOf: () => prefix,
+    async send({ id }, { inReplyTo }, text, isFirst, leftAtMs) {
       const fault = faults.shift();
       if (fault !== undefined) throw fault;
       replies.push(inReplyTo);
+      firsts.push(isFirst);
       seen.push(`${id}${leftAtMs === undefined ? "" : " again"} ${text}`);
     },
     clock,
@@ -77,14 +89,16 @@ function open({ rows = new Map(), settings = {}, withheld = false, pause, faults
     clock,
     seen,
     replies,
+    firsts,
     rows,
     begins: () => follower.began?.(header),
     writes: (text: string, given: Partial<EnvelopeHeader> = {}) => follower.streamed?.({ ...header, ...given }, text),
     calls: () => follower.called?.(header, "read"),
     ends: (outcome: Outcome, given: Partial<EnvelopeHeader> = {}) => follower.ended?.({ ...header, ...given }, outcome),
     answers: (text: string, leftAtMs?: number) =>
-      blocks.answer(header, route, text, leftAtMs, async (rest, { inReplyTo }) => {
+      blocks.answer(header, route, text, leftAtMs, async (rest, { inReplyTo }, isFirst) => {
         replies.push(inReplyTo);
+        firsts.push(isFirst);
         seen.push(`answer ${rest}`);
       }),
   };
@@ -116,6 +130,29 @@ describe("an answer in pieces", () => {
       [0, `${one}\n\n`, true],
       [22, `${two}\n\n`, true],
     ]);
+  });
+
+  test("begins once, and its first piece leaves room for what it begins with", async () => {
+    const { clock, seen, firsts, writes, ends, answers } = open({
+      rules: { charsMax: 4_000 },
+      settings: { textChunkLimit: 100 },
+      prefix: "[Ada]",
+    });
+    const text = "a".repeat(250);
+    writes(text);
+    await clock.advance(5_000);
+    ends({ status: "ok", text });
+    await answers(text);
+    expect(seen.map((line) => line.split(" ")[1]?.length)).toEqual([94, 100, 56]);
+    expect(firsts).toEqual([true, false, false]);
+  });
+
+  test("begins with the answer when no piece has left", async () => {
+    const { firsts, writes, ends, answers } = open({ prefix: "[Ada]" });
+    writes("Quick.");
+    ends({ status: "ok", text: "Quick." });
+    await answers("Quick.");
+    expect(firsts).toEqual([true]);
   });
 
   test("is one message when it is there before it is quiet", async () => {

@@ -22,6 +22,7 @@ interface World {
   readonly settings?: Partial<AccountSettings>;
   readonly channel?: string;
   readonly withheld?: boolean;
+  readonly prefix?: string;
   /** What the platform says to each call in turn; then that it is done. */
   readonly platform?: readonly SendResult[];
 }
@@ -30,6 +31,7 @@ function open({
   settings = { preview: "partial" },
   channel = "telegram",
   withheld = false,
+  prefix = "",
   platform = [],
 }: World = {}) {
   const clock = makeVirtualClock();
@@ -55,6 +57,7 @@ function open({
       return withheld ? { code: "CLOISTER_CAPABILITY_DENIED", message: "no" } : undefined;
     },
     messageOf,
+    asBegun: (_about, _route, text) => prefix + text,
     clock,
   });
   const replyRoute = { ...route, channel };
@@ -101,6 +104,17 @@ describe("an answer that takes its time", () => {
     expect(await answers("All of it.")).toBe("m1");
     await clock.advance(60_000);
     expect(seen.slice(3)).toEqual(["edit m1 All of it."]);
+  });
+
+  test("is shown as it begins, and its progress is not", async () => {
+    const written = open({ prefix: "[Ada] " });
+    written.writes("One");
+    await written.clock.advance(second);
+    expect(written.seen).toEqual(["send [Ada] One …"]);
+    const progress = open({ prefix: "[Ada] ", settings: { preview: "progress" } });
+    progress.calls("read");
+    await progress.clock.advance(second);
+    expect(progress.seen).toEqual(["send Working: `read` …"]);
   });
 
   test("is not shown when it is there within the second", async () => {
