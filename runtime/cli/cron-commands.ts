@@ -1,5 +1,5 @@
 /** `cloister cron …` on the command line. */
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { limits } from "../kernel/limits.ts";
 import type { JobOptions, JobsOptions, RunOptions } from "./commands/cron.ts";
 import { comingTime, duration, peer, wholeNumber } from "./options.ts";
@@ -79,6 +79,12 @@ const withFields = (command: Command, nowMs: () => number): Command =>
     .option("--cron <expression>", "minute hour day month weekday, e.g. '0 7 * * 1-5'")
     .option("--tz <zone>", "time zone of --cron, e.g. Europe/Berlin (default: of the gateway's machine)")
     .option("--event <text>", "tell the agent's main session this")
+    .addOption(
+      new Option("--wake <when>", "when --event is told: at its time, or with the agent's next heartbeat").choices([
+        "now",
+        "next-heartbeat",
+      ]),
+    )
     .option("--message <text>", "say this to the agent")
     .option("--model <provider/model>", "which model answers --message (default: the session's)")
     .option("--thinking <level>", "how much it thinks: off, low, medium or high")

@@ -25,6 +25,10 @@ export interface Job {
   /** Of each of its turns: which model gives it, how much it thinks, and how long it may take. */
   readonly turn?: JobTurn;
   readonly delivery: ReplyRoute;
+  /** What its time brings waits for the agent's next heartbeat. Of `systemEvent` alone. */
+  readonly atHeartbeat?: boolean;
+  /** Its time has come, and what it brings waits: as long as the row is due at `untilMs`. */
+  readonly held?: { readonly dueAtMs: number; readonly untilMs: number };
   readonly enabled: boolean;
   /** The due time that somebody gave it by hand: that one counts also while jobs are off. */
   readonly byHandAtMs?: number;

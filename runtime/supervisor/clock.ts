@@ -17,7 +17,7 @@ export interface Clock {
   readonly methods: CronDesk["methods"] & Heartbeats["methods"];
   /** For agents. */
   readonly tool: Tool;
-  readonly heartbeats: Pick<Heartbeats, "follow" | "due" | "view">;
+  readonly heartbeats: Pick<Heartbeats, "follow" | "due" | "nextMs" | "view">;
   /** Takes a message that waits for its agent's next heartbeat. */
   readonly holdHook: HoldHook;
   /** The gateway is up. Resolves when every heartbeat has its row; what the start begins goes on. */
@@ -28,7 +28,7 @@ export interface Clock {
   ended(header: EnvelopeHeader, outcome: Outcome): void;
 }
 
-export type ClockDeps = Omit<HeartbeatsDeps & CronDeps, "newId" | "timeZone" | "isOpen"> &
+export type ClockDeps = Omit<HeartbeatsDeps & CronDeps, "newId" | "timeZone" | "isOpen" | "heartbeatMs"> &
   Pick<StopWorkDeps, "kernel" | "store"> & {
     /** Says something to whom a turn was for, in place of an answer. */
     readonly answer: IngressDeps["answer"];
@@ -39,6 +39,7 @@ export function makeClock(parts: ClockDeps): Clock {
   const heartbeats = makeHeartbeats(deps);
   const cron = makeCronDesk({
     ...deps,
+    heartbeatMs: (agentId, key) => heartbeats.nextMs(agentId, key),
     isOpen: (envelopeId) => deps.kernel().isOpen(envelopeId),
     timeZone: localTimezone(),
   });

@@ -4,6 +4,7 @@
  *
  *     set ──due──► its message is journaled, and its next time with it ──► its turn ends ──► a row of its log
  *      ├── late by more than `limits.jobLateMsMax`, or the run before goes on (recurring) ──► left out, which its log says
+ *      ├── `wakeMode: "next-heartbeat"`: due again when the agent's next heartbeat is, and told then
  *      └── `at`: fires however late; then it is removed, or stays without a next time
  */
 import { schedulePairingId } from "../../auth/compile-pairings.ts";
@@ -18,7 +19,7 @@ import type { makeAuditNote } from "./audit-trail.ts";
 import type { Logger } from "./driver.ts";
 import { accountOf, readAddress } from "./answer-address.ts";
 import { noteRun, setJob } from "./job-rows.ts";
-import { checkSchedule, jobIdMark, nextTime } from "./job-schedule.ts";
+import { checkSchedule, heldSince, jobIdMark, nextTime } from "./job-schedule.ts";
 import { viewJob } from "./job-view.ts";
 import { makeInTurn } from "./in-turn.ts";
 import type { Handlers, Params } from "./method-handlers.ts";
@@ -32,6 +33,8 @@ export interface CronDeps {
   readonly models: () => Parameters<typeof readChoices>[0];
   /** Whether answers leave through this account. */
   readonly carriesAnswers: (channel: string, accountId: string) => boolean;
+  /** When the agent's next heartbeat is; rejects with CLOISTER_REQUEST_INVALID, which names `key`, when it has none. */
+  readonly heartbeatMs: (agentId: string, key: string) => Promise<number>;
   readonly isOpen: (envelopeId: string) => boolean;
   readonly expect: (atMs: number) => void;
   readonly note: ReturnType<typeof makeAuditNote>;
@@ -42,7 +45,7 @@ export interface CronDeps {
   readonly log: Logger;
 }
 
-export type AddedJob = Omit<Asked, "wakeMode">;
+export type AddedJob = Asked;
 
 export interface AddedBy {
   /** A client, or a session. */
@@ -159,8 +162,24 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
   const dueOf = (enabled: boolean, schedule: JobSchedule): number =>
     !enabled ? neverMs : schedule.kind === "at" ? schedule.atMs : nextTime(schedule, nowMs());
 
+  /** Whether it waits for heartbeats; `before`: whether it did. Rejects when it cannot. */
+  async function readWake(
+    wakeMode: Asked["wakeMode"],
+    agentId: string,
+    payload: Job["payload"],
+    before = false,
+  ): Promise<boolean> {
+    const waits = wakeMode === undefined ? before : wakeMode === "next-heartbeat";
+    if (waits && payload === "agentTurn")
+      throw invalid(
+        'wakeMode: found "next-heartbeat" with a payload of agentTurn, which has a turn at its own time',
+        'use "now", or a payload of systemEvent, which the main session is told',
+      );
+    if (wakeMode === "next-heartbeat") await deps.heartbeatMs(agentId, "wakeMode");
+    return waits;
+  }
+
   const update = async ({ id, patch }: Params<"cron.update">, by: string) => {
-    checkWake(patch);
     const row = await find(id);
     const { job } = row;
     const { name, payload, delivery, description, sessionTarget } = patch;
@@ -169,12 +188,14 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
     const isTimed = patch.schedule !== undefined || enabled !== job.enabled;
     const kind = payload?.kind ?? job.payload;
     const isElsewhere = sessionTarget !== undefined || kind !== job.payload;
+    const atHeartbeat = await readWake(patch.wakeMode, row.agentId, kind, job.atHeartbeat);
+    const waitsNoMore = !atHeartbeat && heldSince(job, row.dueAtMs) !== undefined;
     const place = isElsewhere ? readTarget(id, row.agentId, patch, kind) : undefined;
     const change: JobChange = {
       ...(name === undefined ? {} : { name }),
       ...(payload === undefined ? {} : { body: bodyOf(payload) }),
       ...(place === undefined ? {} : { sessionKey: place.sessionKey }),
-      ...(isTimed ? { dueAtMs: dueOf(enabled, schedule) } : {}),
+      ...(isTimed ? { dueAtMs: dueOf(enabled, schedule) } : waitsNoMore ? { dueAtMs: nowMs() } : {}),
       job: {
         ...(description === undefined ? {} : { description }),
         ...(delivery === undefined ? {} : { delivery: readDelivery(delivery, row.agentId, id) }),
@@ -187,6 +208,7 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
           schedule,
         ),
         schedule,
+        atHeartbeat,
         enabled,
         payload: kind,
         by,
@@ -225,6 +247,7 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
         payload,
         turn: readTurn(asked.payload, agentId),
         delivery: delivery ?? readDelivery(asked.delivery, agentId, id),
+        ...((await readWake(asked.wakeMode, agentId, payload)) ? { atHeartbeat: true } : {}),
         ...(setIn === undefined ? {} : { setIn }),
         enabled,
         deleteAfterRun: readDelete(asked.deleteAfterRun, schedule),
@@ -243,10 +266,7 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
     add,
     view,
     methods: {
-      "cron.add": (asked, { clientId: by }) => {
-        checkWake(asked);
-        return add(asked, { by });
-      },
+      "cron.add": (asked, { clientId: by }) => add(asked, { by }),
       "cron.update": (asked, { clientId: by }) => inTurn(() => update(asked, by)),
       "cron.remove": async ({ id }, { clientId: by }) => {
         const row = await find(id);
@@ -309,11 +329,6 @@ function urlRoute({ channel, accountId, to = "" }: NonNullable<Asked["delivery"]
     throw invalid("delivery.to: the address has a user or a password in it", "set cron.webhookToken instead");
   url.hash = "";
   return { type: "channel", channel: urlChannel, accountId: id, peerKind: "direct", peerId: url.href };
-}
-
-function checkWake({ wakeMode }: Pick<Patch, "wakeMode">): void {
-  if (wakeMode === "next-heartbeat")
-    throw invalid("wakeMode: a job comes at its own time, and waits for no heartbeat", 'leave it out, or use "now"');
 }
 
 const bodyOf = (payload: Asked["payload"]): string => (payload.kind === "systemEvent" ? payload.text : payload.message);

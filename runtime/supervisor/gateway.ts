@@ -119,6 +119,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     accept: (admission) => driver.accept(admission),
     dueRun: (row) => subagents.due(row),
     heartbeat: (timer, atMs) => clock.heartbeats.due(timer, atMs),
+    heartbeatMs: (agentId, key) => clock.heartbeats.nextMs(agentId, key),
     jobsHappen: () => config.jobs.enabled,
     newId,
     nowMs,

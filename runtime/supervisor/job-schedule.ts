@@ -45,6 +45,10 @@ export const isOperators = (id: string): boolean =>
 export const nextOf = ({ enabled, schedule }: Job, afterMs: number): number =>
   enabled && schedule.kind !== "at" ? nextTime(schedule, afterMs) : neverMs;
 
+/** Since when it waits for its agent's heartbeat. */
+export const heldSince = (job: Job, dueAtMs: number): number | undefined =>
+  job.held?.untilMs === dueAtMs ? job.held.dueAtMs : undefined;
+
 const readCron = ({ expr, tz }: Extract<JobSchedule, { kind: "cron" }>): Cron =>
   new Cron(expr, { timezone: tz, paused: true });
 

@@ -3,7 +3,7 @@ import { urlChannel } from "../kernel/envelope.ts";
 import { limits } from "../kernel/limits.ts";
 import { type Job, type JobRun, type JobSchedule, type JobTurn, neverMs } from "../store/job-rows.ts";
 import type { TimerRow } from "../store/port.ts";
-import { jobIdMark } from "./job-schedule.ts";
+import { heldSince, jobIdMark } from "./job-schedule.ts";
 
 interface JobView extends Readonly<Record<string, unknown>> {
   /** Absent: it has no next time, or jobs are off. */
@@ -25,10 +25,10 @@ export function viewJob(row: TimerRow, happens: boolean): JobView {
     sessionKey,
     name,
     createdAtMs,
-    wakeMode: row.hook === undefined ? "now" : "next-heartbeat",
-    ...(row.job === undefined ? timerFields(row) : jobFields(row, row.job)),
+    wakeMode: row.hook === undefined && job?.atHeartbeat !== true ? "now" : "next-heartbeat",
+    ...(job === undefined ? timerFields(row) : jobFields(row, job)),
     ...(isOff ? { isOff: true as const } : {}),
-    state: { ...next, ...(row.job === undefined ? {} : lastOf(row.job.runs)) },
+    state: { ...next, ...(job === undefined ? {} : { ...waitOf(job, dueAtMs), ...lastOf(job.runs) }) },
     ...next,
   };
 }
@@ -83,6 +83,12 @@ function viewDelivery(delivery: Job["delivery"]): object {
 
 const viewSchedule = (schedule: JobSchedule): object =>
   schedule.kind === "at" ? { kind: "at", at: isoTime(schedule.atMs) } : schedule;
+
+/** Its time has come, and the agent's heartbeat has not. */
+function waitOf(job: Job, dueAtMs: number): object {
+  const waitsSinceMs = heldSince(job, dueAtMs);
+  return waitsSinceMs === undefined ? {} : { waitsSinceMs };
+}
 
 function lastOf(runs: readonly JobRun[]): object {
   const last = runs.at(-1);

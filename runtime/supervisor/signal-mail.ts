@@ -5,6 +5,7 @@ import type { TaskStatus } from "../kernel/envelope.ts";
 import type { Admission } from "../kernel/kernel.ts";
 import { type Job, neverMs } from "../store/job-rows.ts";
 import type { DueRow, MonitorRow, TimerRow } from "../store/port.ts";
+import { heldSince } from "./job-schedule.ts";
 
 type Repeats = Pick<TimerRow, "dueAtMs"> & { readonly everyMs?: number | undefined };
 type DueTimer = Repeats &
@@ -59,10 +60,12 @@ export function timerAdmission(timer: DueTimer, nowMs: number): Admission {
 /** `runId` makes the session of a job whose runs are on their own. An `at` that stays has no next time. */
 export function jobAdmission(
   { id, agentId, sessionKey, name, dueAtMs, body, via }: DueTimer,
-  { target, payload, delivery, deleteAfterRun, enabled, turn }: Job,
+  job: Job,
   nextMs: number,
   runId: string,
 ): Admission {
+  const { target, payload, delivery, deleteAfterRun, enabled, turn } = job;
+  const cameMs = heldSince(job, dueAtMs) ?? dueAtMs;
   // One that is switched off was run by hand, and its own time may still come.
   const goes = deleteAfterRun && enabled && nextMs === neverMs;
   return {
@@ -73,7 +76,9 @@ export function jobAdmission(
     sessionKey: target === "isolated" ? `${sessionKey}:run:${runId}` : sessionKey,
     via,
     body,
-    ...(payload === "agentTurn" ? {} : { signal: { type: "timer", id, name, dueAtMs, missed: 0, isData: false } }),
+    ...(payload === "agentTurn"
+      ? {}
+      : { signal: { type: "timer", id, name, dueAtMs: cameMs, missed: 0, isData: false } }),
     ...turn,
     fires: { id, dueAtMs, nextMs: goes ? undefined : nextMs },
   };

@@ -17,7 +17,7 @@ import type { AuditRow, DownFacts, DueRow, DueRows, Store, TimerRow, TimerScope 
 import type { Logger } from "./driver.ts";
 import type { Job } from "../store/job-rows.ts";
 import { waitedAdmission } from "./hook-events.ts";
-import { heartbeatIdMark, isOperators, nextOf } from "./job-schedule.ts";
+import { heartbeatIdMark, heldSince, isOperators, nextOf } from "./job-schedule.ts";
 import { downAdmission, jobAdmission, taskAdmission, timerAdmission, timesOf } from "./signal-mail.ts";
 
 export interface SignalsDeps {
@@ -28,6 +28,8 @@ export interface SignalsDeps {
   readonly dueRun: (row: Extract<DueRow, { type: "run" }>) => Promise<void>;
   /** What a heartbeat that is due says; undefined: nothing now, and its row says when it is due again. */
   readonly heartbeat: (timer: TimerRow, atMs: number) => Promise<Admission | undefined>;
+  /** When the agent's next heartbeat is; rejects with CLOISTER_REQUEST_INVALID when it has none. */
+  readonly heartbeatMs: (agentId: string, key: string) => Promise<number>;
   /** False: jobs are kept, and none comes at its time. */
   readonly jobsHappen: () => boolean;
   readonly newId: (nowMs: number) => string;
@@ -159,7 +161,7 @@ export function makeSignals(deps: SignalsDeps): Signals {
     if (hook !== undefined) return waitedAdmission(timer, hook, atMs);
     if (id.startsWith(heartbeatIdMark)) return deps.heartbeat(timer, atMs);
     if (job !== undefined)
-      return (await isOff(timer, job, atMs)) || (await isSkipped(timer, job, atMs))
+      return (await isOff(timer, job, atMs)) || (await isSkipped(timer, job, atMs)) || (await isHeld(timer, job, atMs))
         ? undefined
         : jobAdmission(timer, job, nextOf(job, atMs), deps.newId(atMs));
     if (!isBusy(timer)) return timerAdmission(timer, atMs);
@@ -177,7 +179,8 @@ export function makeSignals(deps: SignalsDeps): Signals {
 
   /** A time of a recurring job that passed long ago, or while the run before goes on, is left out; the next one comes. */
   async function isSkipped(timer: TimerRow, job: Job, atMs: number): Promise<boolean> {
-    if (job.schedule.kind === "at") return false;
+    // One that waits for a heartbeat was in time, and is told as late as the heartbeat itself comes.
+    if (job.schedule.kind === "at" || heldSince(job, timer.dueAtMs) !== undefined) return false;
     const text = isOpen(timer)
       ? "the run before it had not ended"
       : atMs - timer.dueAtMs > limits.jobLateMsMax
@@ -185,6 +188,25 @@ export function makeSignals(deps: SignalsDeps): Signals {
         : undefined;
     if (text === undefined) return false;
     await store.amendJob(timer.id, { dueAtMs: nextOf(job, atMs), ran: { atMs, status: "skipped", text } });
+    return true;
+  }
+
+  /** What waits for a heartbeat is due again at that time, and is told then. By hand, it is told now. */
+  async function isHeld({ id, agentId, dueAtMs }: TimerRow, job: Job, atMs: number): Promise<boolean> {
+    if (job.atHeartbeat !== true || job.byHandAtMs === dueAtMs || heldSince(job, dueAtMs) !== undefined) return false;
+    const untilMs = await deps.heartbeatMs(agentId, "wakeMode").catch(toRefusal);
+    if (typeof untilMs === "number") {
+      await store.amendJob(id, { dueAtMs: untilMs, job: { held: { dueAtMs, untilMs } } });
+      return true;
+    }
+    if (untilMs.code !== "CLOISTER_REQUEST_INVALID") throw fromRefusal(untilMs);
+    const ran = { atMs, status: "skipped", text: `${untilMs.message}: ${untilMs.remedy ?? ""}` } as const;
+    if (job.schedule.kind !== "at") await store.amendJob(id, { dueAtMs: nextOf(job, atMs), ran });
+    else {
+      // What happens once waits until the agent has one; its log says so once.
+      if ((job.runs.at(-1)?.atMs ?? 0) < dueAtMs) await store.amendJob(id, { ran });
+      await store.postpone(id, atMs + limits.dueRetryMsMax);
+    }
     return true;
   }
 

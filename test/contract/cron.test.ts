@@ -431,7 +431,12 @@ describe("what is no job", () => {
     ["words for the main session", { sessionTarget: "main" }, "CLOISTER_REQUEST_INVALID", /systemEvent/],
     ["a session of another agent", { sessionTarget: "session:agent:raul:main" }, "CLOISTER_REQUEST_INVALID", /raul/],
     ["the current session of nobody", { sessionTarget: "current" }, "CLOISTER_REQUEST_INVALID", /sessionKey/],
-    ["a heartbeat", { wakeMode: "next-heartbeat" }, "CLOISTER_REQUEST_INVALID", /heartbeat/],
+    [
+      "a heartbeat for what is said",
+      { wakeMode: "next-heartbeat" },
+      "CLOISTER_REQUEST_INVALID",
+      /^wakeMode: .*agentTurn/,
+    ],
     ["a webhook without an address", { delivery: { mode: "webhook" } }, "CLOISTER_REQUEST_INVALID", /http or https/],
     [
       "a file",

@@ -27,6 +27,7 @@ export interface JobOptions extends JobsOptions {
   readonly cron?: string;
   readonly tz?: string;
   readonly event?: string;
+  readonly wake?: "now" | "next-heartbeat";
   readonly message?: string;
   readonly model?: string;
   readonly thinking?: string;
@@ -50,6 +51,7 @@ const jobRow = z.object({
   name: text,
   agentId: text,
   sessionTarget: text,
+  wakeMode: text,
   enabled: z.boolean().catch(true),
   isOff: z.boolean().catch(false),
   schedule: z.object({
@@ -194,6 +196,7 @@ function fieldsOfJob(options: JobOptions) {
     cron,
     tz,
     event,
+    wake,
     message,
     model,
     thinking,
@@ -245,6 +248,7 @@ function fieldsOfJob(options: JobOptions) {
   return {
     ...(schedule === undefined ? {} : { schedule }),
     ...(payload === undefined ? {} : { payload }),
+    ...(wake === undefined ? {} : { wakeMode: wake }),
     ...(session === undefined ? {} : { sessionTarget: session }),
     ...(channel === undefined ? {} : { delivery: deliveryOf(channel, account, to) }),
     ...(webhook === undefined ? {} : { delivery: { mode: "webhook", to: webhook } }),

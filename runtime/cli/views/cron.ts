@@ -7,12 +7,22 @@ export function formatJobs(jobs: readonly JobEntry[], nowMs: number): readonly s
   return formatTable(
     columns,
     jobs.map(
-      ({ id, name, agentId, sessionTarget, schedule, enabled, isOff, state: { nextRunAtMs, lastStatus = "" } }) => [
+      ({
         id,
         name,
         agentId,
         sessionTarget,
-        describeSchedule(schedule),
+        wakeMode,
+        schedule,
+        enabled,
+        isOff,
+        state: { nextRunAtMs, lastStatus = "" },
+      }) => [
+        id,
+        name,
+        agentId,
+        sessionTarget,
+        `${describeSchedule(schedule)}${wakeMode === "next-heartbeat" ? ", with the next heartbeat" : ""}`,
         !enabled ? "disabled" : isOff ? "off" : nextRunAtMs === undefined ? "none" : formatNext(nextRunAtMs, nowMs),
         lastStatus,
       ],

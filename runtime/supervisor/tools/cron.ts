@@ -45,6 +45,11 @@ const times = {
   tz: z.string().trim().min(1).max(64).optional().describe("Time zone of cron, as Europe/Berlin."),
 };
 
+const wakeMode = z
+  .enum(["now", "next-heartbeat"])
+  .optional()
+  .describe("With session main: whether the time itself wakes you, or your next heartbeat tells you then.");
+
 const params = z.discriminatedUnion("action", [
   z.object({ action: z.literal("list") }),
   z.object({
@@ -56,6 +61,7 @@ const params = z.discriminatedUnion("action", [
       .enum(["current", "main", "isolated"])
       .default("current")
       .describe("This conversation, your main session, or one of its own each time."),
+    wakeMode,
     deliver: z.boolean().default(true).describe("Whether your answer goes to where this conversation is."),
   }),
   z.object({
@@ -64,6 +70,7 @@ const params = z.discriminatedUnion("action", [
     name: name.optional(),
     text: text.optional(),
     ...times,
+    wakeMode,
     enabled: z.boolean().optional(),
   }),
   z.object({ action: z.literal("remove"), id }),
@@ -106,7 +113,7 @@ export function makeCronTool({ desk, store, mainOf, isGroup, whyNoSending, nowMs
       if (withheld !== undefined)
         return forbidden(`cron: ${withheld.message}; with deliver: false it may be set`, withheld.remedy ?? "");
       const job = await desk.add(
-        { name: asked.name, agentId: header.agentId, schedule, ...placeOf(asked, header) },
+        { name: asked.name, agentId: header.agentId, schedule, ...placeOf(asked, header), ...wakeOf(asked) },
         { by: header.sessionKey, setIn: header.sessionKey, ...(here === undefined ? {} : { delivery: here }) },
       );
       return { status: "ok", job };
@@ -129,6 +136,7 @@ export function makeCronTool({ desk, store, mainOf, isGroup, whyNoSending, nowMs
           ...(asked.name === undefined ? {} : { name: asked.name }),
           ...(asked.text === undefined ? {} : { payload: payloadOf(asked.text, row.job?.payload === "systemEvent") }),
           ...(schedule === undefined ? {} : { schedule }),
+          ...wakeOf(asked),
           ...(asked.enabled === undefined ? {} : { enabled: asked.enabled }),
         },
       },
@@ -175,6 +183,11 @@ function placeOf(
     payload: payloadOf(said, session === "main"),
   };
 }
+
+const wakeOf = ({
+  wakeMode: when,
+}: Pick<Extract<Asked, { action: "update" }>, "wakeMode">): Pick<AddedJob, "wakeMode"> =>
+  when === undefined ? {} : { wakeMode: when };
 
 const payloadOf = (said: string, isEvent: boolean): AddedJob["payload"] =>
   isEvent ? { kind: "systemEvent", text: said } : { kind: "agentTurn", message: said };

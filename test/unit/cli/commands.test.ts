@@ -757,16 +757,18 @@ describe("cron", () => {
     const jobs = [
       job,
       { ...job, id: "j-2", enabled: false, schedule: { kind: "every", everyMs: 7_200_000 } },
+      { ...job, id: "j-4", wakeMode: "next-heartbeat", schedule: { kind: "every", everyMs: 7_200_000 } },
       { ...job, id: "j-3", schedule: { kind: "at", at: "2026-01-01T00:00:00.000Z" }, state: {} },
     ];
-    await serve((request, { answer }) => answer(request, { jobs, total: 4 }));
+    await serve((request, { answer }) => answer(request, { jobs, total: 5 }));
     expect(await run("automations")).toBe(0);
     expect(cli.terminal.outText()).toMatch(
       /j-1 +report +main +isolated +0 7 \* \* \* \(Europe\/Berlin\) +in 2 h +ok\n/,
     );
     expect(cli.terminal.outText()).toMatch(/j-2 .*every 2 h +disabled/);
+    expect(cli.terminal.outText()).toMatch(/j-4 .*every 2 h, with the next heartbeat +in 2 h/);
     expect(cli.terminal.outText()).toMatch(/j-3 .*2026-01-01T00:00:00.000Z +none/);
-    expect(cli.terminal.errText()).toBe("3 of 4\n");
+    expect(cli.terminal.errText()).toBe("4 of 5\n");
   });
 
   it.each([
@@ -790,6 +792,16 @@ describe("cron", () => {
         enabled: false,
       },
     ],
+    [
+      ["add", "n", "--every", "2h", "--event", "e", "--wake", "next-heartbeat"],
+      {
+        name: "n",
+        schedule: { kind: "every", everyMs: 7_200_000 },
+        payload: { kind: "systemEvent", text: "e" },
+        wakeMode: "next-heartbeat",
+      },
+    ],
+    [["update", "j-1", "--wake", "now"], { id: "j-1", patch: { wakeMode: "now" } }],
     [
       ["add", "n", "--every", "2h", "--message", "m", "--webhook", "https://example.org/x"],
       {

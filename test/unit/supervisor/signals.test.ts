@@ -43,6 +43,7 @@ async function open(...refusals: readonly ErrorCode[]) {
       },
       dueRun: async () => undefined,
       heartbeat: async () => undefined,
+      heartbeatMs: async () => Date.now(),
       jobsHappen: () => true,
       newId: () => "1",
       nowMs: Date.now,
