@@ -113,6 +113,10 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
             leave();
           }
           refuseWithheld(speech, withheld);
+          const { text, toolCalls, finish } = speech;
+          // The person who asked hears nothing, and nobody else says why.
+          if (text === "" && toolCalls.length === 0)
+            log("warn", "a model answered with nothing", { agent: ask.agentId, model: target.model, finish });
           pieces.flush();
           const costNanos = costOf(speech.usage, target.entry.cost);
           const told: ModelAnswer = {

@@ -31,6 +31,18 @@ describe("a model that does not answer", () => {
     expect(logged).toMatchObject([...again, { level: "warn", fields: { agent: "main", model: "a/m", next: "b/m" } }]);
   });
 
+  it("that answers with nothing is told in the log", async () => {
+    const { answer, logged } = openBroker([scripted("a", [{ say: "" }])], { agents: agents([]) });
+    expect(await answer()).toMatchObject({ text: "", model: "a/m" });
+    expect(logged).toEqual([
+      {
+        level: "warn",
+        message: "a model answered with nothing",
+        fields: { agent: "main", model: "a/m", finish: "stop" },
+      },
+    ]);
+  });
+
   it.each([400, 422])("HTTP %i: the request is refused, and nothing else is tried", async (status) => {
     const { ask, logged } = openBroker([scripted("a", [fails(status)]), scripted("b", [{ say: "b" }])], {
       agents: agents(["b/m"]),
