@@ -1,6 +1,6 @@
 /** The tool keys of an agent: its own over those of `agents.defaults`. Maps are merged, lists and texts are replaced. Source: behaviour §1.3. */
 import type { NamedAgent } from "./agents.ts";
-import { isMap } from "./is-map.ts";
+import { mergeMaps } from "./merge-maps.ts";
 import type { Config } from "./schema.ts";
 import type { AgentEntry } from "./schema/agents.ts";
 
@@ -10,19 +10,10 @@ export type WrittenTools = NonNullable<AgentEntry["tools"]>;
 export function toolsOf({ entry }: NamedAgent, { agents }: Config): WrittenTools | undefined {
   const inherited = agents.defaults.tools;
   if (inherited === undefined || entry.tools === undefined) return entry.tools ?? inherited;
-  return merge(inherited, entry.tools);
+  return mergeMaps(inherited, entry.tools);
 }
 
 /** Keys of `tools` that stand in `agents.defaults` alone: what a rule of theirs names. */
 export function inheritedTools({ entry }: NamedAgent, { agents }: Config): readonly string[] {
   return Object.keys(agents.defaults.tools ?? {}).filter((name) => !Object.hasOwn(entry.tools ?? {}, name));
-}
-
-function merge(inherited: object, own: object): object {
-  const merged: Record<string, unknown> = { ...inherited };
-  for (const [name, value] of Object.entries(own)) {
-    const before = merged[name];
-    merged[name] = isMap(before) && isMap(value) ? merge(before, value) : value;
-  }
-  return merged;
 }

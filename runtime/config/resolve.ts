@@ -27,6 +27,7 @@ import { findHost, findPortVariable, normalizeUrlPath, parsePort } from "./liste
 import type { LoadedConfig } from "./load.ts";
 import { findModule } from "./modules.ts";
 import { resolveMemory } from "./memory.ts";
+import { mergeMaps } from "./merge-maps.ts";
 import { resolveMcp } from "./mcp.ts";
 import { resolveModels } from "./models.ts";
 import { normalizePattern } from "./patterns.ts";
@@ -213,7 +214,7 @@ function resolveAgent(
     isDefault,
     module: found.module,
     moduleKind: found.kind,
-    options: share(mergeOptions(defaults.options, entry.options)),
+    options: share(mergeMaps(defaults.options, entry.options)),
     workspace,
     agentDir,
     sessionsDir,
@@ -248,16 +249,6 @@ function resolveAgent(
   if (groupChat !== undefined) resolved.groupChat = share(groupChat);
   if (pause !== undefined) resolved.blockPause = pause;
   return resolved;
-}
-
-/** Maps are merged, everything else is replaced. Source: behaviour §1.3. */
-function mergeOptions(base: Record<string, unknown> = {}, over: Record<string, unknown> = {}): Record<string, unknown> {
-  const merged = new Map(Object.entries(base));
-  for (const [name, value] of Object.entries(over)) {
-    const under = merged.get(name);
-    merged.set(name, isMap(under) && isMap(value) ? mergeOptions(under, value) : value);
-  }
-  return Object.fromEntries(merged);
 }
 
 function resolveLoops({

@@ -7,6 +7,7 @@ import path from "node:path";
 import { isCoded } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import { isMap } from "../is-map.ts";
+import { mergeMaps } from "../merge-maps.ts";
 import { type ConfigIssue, formatPath, type Path } from "../issue.ts";
 import { pathKey } from "./lines.ts";
 import { resolvePath } from "../paths.ts";
@@ -135,16 +136,6 @@ async function includeFile(named: string, spot: Spot, job: Job): Promise<unknown
     if (!isCoded(error)) throw error;
     return stop(error.message, error.remedy ?? "Correct the file.");
   }
-}
-
-/** What `over` says goes before what `base` says. */
-function mergeMaps(base: Record<string, unknown>, over: Record<string, unknown>): Record<string, unknown> {
-  const merged = new Map(Object.entries(base));
-  for (const [name, value] of Object.entries(over)) {
-    const under = merged.get(name);
-    merged.set(name, isMap(under) && isMap(value) ? mergeMaps(under, value) : value);
-  }
-  return Object.fromEntries(merged);
 }
 
 function below(spot: Spot, part: string | number): Spot {
