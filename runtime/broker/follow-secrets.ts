@@ -80,14 +80,24 @@ export function compareSecrets(inUse: ReadReferences | undefined, now: ReadRefer
 const valueOf = (found: ReadReference["found"] | undefined): string | undefined =>
   found !== undefined && "value" in found ? found.value : undefined;
 
+/** A secret, written or somewhere else, and the key of the config that it stands at. */
+export interface SecretPlace {
+  readonly key: string;
+  readonly secret: SecretValue;
+}
+
 /** Those of settings that name them by their own names, such as headers; `at` is the key of the whole. */
-export const referencesOf = (
+export const secretsBelow = (
   at: string,
   secrets: Readonly<Record<string, SecretValue | undefined>>,
-): readonly SecretAt[] =>
-  Object.entries(secrets).flatMap(([name, secret]) =>
-    secret !== undefined && "ref" in secret ? [{ key: `${at}.${name}`, ref: secret.ref }] : [],
-  );
+): readonly SecretPlace[] =>
+  Object.entries(secrets).flatMap(([name, secret]) => (secret === undefined ? [] : [{ key: `${at}.${name}`, secret }]));
+
+export const referencesOf = (...named: Parameters<typeof secretsBelow>): readonly SecretAt[] =>
+  referencesIn(secretsBelow(...named));
+
+export const referencesIn = (places: readonly SecretPlace[]): readonly SecretAt[] =>
+  places.flatMap(({ key, secret }) => ("ref" in secret ? [{ key, ref: secret.ref }] : []));
 
 const secretMissing = ({ key, ref }: SecretAt, missing: string): CodedError =>
   failure("CLOISTER_SECRET_MISSING", `${key} refers to a secret that cannot be read: ${missing}`, remedyFor(key, ref));

@@ -1,20 +1,25 @@
-/** Secrets of the configuration of providers that cannot be read. */
-import { compareSecrets, readReferences, referencesOf } from "./follow-secrets.ts";
+/** Secrets that the configuration of providers names, and those of them that cannot be read. */
+import { compareSecrets, readReferences, referencesIn, type SecretPlace, secretsBelow } from "./follow-secrets.ts";
 import type { ProviderSettings } from "./port.ts";
 import type { SecretReader } from "./secret-refs.ts";
 import type { UnreadSecret } from "./secrets-read.ts";
 
-export async function findUnread(
-  providers: Readonly<Record<string, ProviderSettings>>,
-  secrets: Pick<SecretReader, "read">,
-): Promise<readonly UnreadSecret[]> {
-  const references = Object.values(providers).flatMap(({ id, apiKey, headers, oauth }) => {
+type Providers = Readonly<Record<string, ProviderSettings>>;
+
+export const secretsOfProviders = (providers: Providers): readonly SecretPlace[] =>
+  Object.values(providers).flatMap(({ id, apiKey, headers, oauth }) => {
     const at = `models.providers.${id}`;
     return [
-      ...referencesOf(at, { apiKey }),
-      ...referencesOf(`${at}.headers`, headers),
-      ...referencesOf(`${at}.oauth`, { clientSecret: oauth?.clientSecret }),
+      ...secretsBelow(at, { apiKey }),
+      ...secretsBelow(`${at}.headers`, headers),
+      ...secretsBelow(`${at}.oauth`, { clientSecret: oauth?.clientSecret }),
     ];
   });
+
+export async function findUnread(
+  providers: Providers,
+  secrets: Pick<SecretReader, "read">,
+): Promise<readonly UnreadSecret[]> {
+  const references = referencesIn(secretsOfProviders(providers));
   return compareSecrets(undefined, await readReferences(references, secrets)).unread;
 }

@@ -6,6 +6,7 @@ import { realpath } from "node:fs/promises";
 import path from "node:path";
 import { indexPlaces, type PlaceIndex, type ResolvedConfig } from "../config/index.ts";
 import { limits } from "../kernel/limits.ts";
+import { aFewAtOnce } from "../thread/a-few-at-once.ts";
 
 export interface ForeignPlaces {
   /** Whether one of them is the folder, a real path, lies in it, or holds it. The agent's own workspace is none. */
@@ -54,15 +55,11 @@ async function readPlaces({ configPath, stateDir }: Source, agents: Source["agen
     const where = await real(place);
     if (!where.startsWith(state + path.sep)) found.push([where, owner]);
   };
-  const left = agents.values();
-  const some = async (): Promise<void> => {
-    for (const { id, workspace, agentDir, sessionsDir } of left) {
-      await add(workspace, id);
-      await add(agentDir);
-      await add(sessionsDir);
-    }
-  };
-  await Promise.all(Array.from({ length: limits.realPlacesAtOnce }, some));
+  await aFewAtOnce(agents, limits.realPlacesAtOnce, async ({ id, workspace, agentDir, sessionsDir }) => {
+    await add(workspace, id);
+    await add(agentDir);
+    await add(sessionsDir);
+  });
   return indexPlaces(found);
 }
 

@@ -16,6 +16,7 @@ import type { AcceptResult } from "../kernel/state.ts";
 import { mainSessionKey } from "../routing/index.ts";
 import { type Job, neverMs } from "../store/job-rows.ts";
 import type { Store, TimerRow } from "../store/port.ts";
+import { aFewAtOnce } from "../thread/a-few-at-once.ts";
 import { nextActiveMs } from "./active-hours.ts";
 import { havingWorkspace, statAgentFile } from "./agent-files.ts";
 import { accountOf, ownerRoute, readAddress, unasked } from "./answer-address.ts";
@@ -248,18 +249,15 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
       }).catch((error: unknown) => log.error({ error: toRefusal(error) }, "heartbeats could not be set")),
     async boot() {
       // A file each: all at once, thousands would be held at the same time.
-      const left = (await havingWorkspace(agents.values())).values();
+      const there = await havingWorkspace(agents.values());
       let begun = 0;
-      const some = async (): Promise<void> => {
-        for (const agent of left) {
-          try {
-            if (await bootTurn(agent)) begun += 1;
-          } catch (error) {
-            log.error({ agent: agent.id, error: toRefusal(error) }, "no turn for its BOOT.md");
-          }
+      await aFewAtOnce(there, limits.bootLooksAtOnce, async (agent) => {
+        try {
+          if (await bootTurn(agent)) begun += 1;
+        } catch (error) {
+          log.error({ agent: agent.id, error: toRefusal(error) }, "no turn for its BOOT.md");
         }
-      };
-      await Promise.all(Array.from({ length: limits.bootLooksAtOnce }, some));
+      });
       log.debug({ agents: begun }, "the start has begun the turns of agents with a BOOT.md");
     },
     async due(timer, atMs) {

@@ -1,5 +1,6 @@
 /** When a job is due: pure but for the time zones that the system knows. Cron expressions are read by croner. */
 import { Cron } from "croner";
+import { isTimezone } from "../config/timezone.ts";
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { type Job, type JobSchedule, neverMs } from "../store/job-rows.ts";
@@ -65,7 +66,7 @@ export function checkSchedule(schedule: JobSchedule, nowMs: number): JobSchedule
 
 function checkCron(schedule: Extract<JobSchedule, { kind: "cron" }>, nowMs: number): void {
   const remedy = "minute hour day month weekday, e.g. `0 7 * * 1-5`, with a time zone such as Europe/Berlin";
-  if (!isZone(schedule.tz))
+  if (!isTimezone(schedule.tz))
     throw failure(
       "CLOISTER_REQUEST_INVALID",
       `schedule.tz: found ${JSON.stringify(schedule.tz)}, which is no time zone`,
@@ -90,12 +91,4 @@ function checkCron(schedule: Extract<JobSchedule, { kind: "cron" }>, nowMs: numb
       `schedule.expr: ${JSON.stringify(schedule.expr)} is due after ${Math.min(...gaps)} ms, wanted ${limits.jobPeriodMsMin} ms or more`,
       remedy,
     );
-}
-
-function isZone(name: string): boolean {
-  try {
-    return new Intl.DateTimeFormat("en", { timeZone: name }).format(0) !== "";
-  } catch {
-    return false;
-  }
 }

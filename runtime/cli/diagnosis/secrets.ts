@@ -1,10 +1,12 @@
 /** References to secrets, followed as the gateway would: which of them lead nowhere. What they lead to is not kept, and in no finding. */
-import type { SecretRef, SecretValue } from "../../broker/port.ts";
-import { findReferences, remedyFor } from "../../broker/follow-secrets.ts";
+import type { SecretRef } from "../../broker/port.ts";
+import { findReferences, remedyFor, type SecretPlace, secretsBelow } from "../../broker/follow-secrets.ts";
 import { profilesFileIn, readProfiles } from "../../broker/profile-file.ts";
+import { secretsOfProviders } from "../../broker/provider-secrets.ts";
 import { makeSecretReader, type SecretReader } from "../../broker/secret-refs.ts";
 import type { ResolvedConfig } from "../../config/index.ts";
 import { limits } from "../../kernel/limits.ts";
+import { aFewAtOnce } from "../../thread/a-few-at-once.ts";
 import type { Finding } from "./finding.ts";
 
 /** As the configuration's own warnings are: `path` is the key, or the place in a file. */
@@ -34,11 +36,6 @@ export async function checkSecrets(config: ResolvedConfig): Promise<readonly Fin
   }));
 }
 
-interface Place {
-  readonly key: string;
-  readonly secret: SecretValue;
-}
-
 /** In the order of the configuration, without what that warns of already; then those of the agents' `auth-profiles.json`. */
 export async function findLostSecrets(
   config: ResolvedConfig,
@@ -55,21 +52,19 @@ export async function findLostSecrets(
 
 /** A few at once, and none is begun after a time: a program may take ten seconds, and there may be many. */
 async function followInTime(
-  places: readonly Place[],
+  places: readonly SecretPlace[],
   secrets: Pick<SecretReader, "read">,
   nowMs: () => number,
 ): Promise<readonly (readonly LostSecret[])[]> {
   const untilMs = nowMs() + limits.secretsCheckMs;
   const lost: (readonly LostSecret[])[] = places.map(() => []);
-  const left = places.entries();
-  const work = async (): Promise<void> => {
-    for (const [at, place] of left) lost[at] = nowMs() < untilMs ? await follow(place, secrets) : [unread(place)];
-  };
-  await Promise.all(Array.from({ length: limits.secretProgramsMax }, work));
+  await aFewAtOnce(places.entries(), limits.secretProgramsMax, async ([at, place]) => {
+    lost[at] = nowMs() < untilMs ? await follow(place, secrets) : [unread(place)];
+  });
   return lost;
 }
 
-const unread = ({ key }: Place): LostSecret => ({
+const unread = ({ key }: SecretPlace): LostSecret => ({
   path: key,
   message: `was not followed: those before it took ${limits.secretsCheckMs / 1_000} s`,
   remedy: "run the programs of secret-programs by hand: one that does not answer holds up the others",
@@ -77,7 +72,10 @@ const unread = ({ key }: Place): LostSecret => ({
   isUnread: true,
 });
 
-async function follow({ key, secret }: Place, secrets: Pick<SecretReader, "read">): Promise<readonly LostSecret[]> {
+async function follow(
+  { key, secret }: SecretPlace,
+  secrets: Pick<SecretReader, "read">,
+): Promise<readonly LostSecret[]> {
   const found = await secrets.read(secret);
   if (!("missing" in found)) return [];
   if ("ref" in secret)
@@ -102,39 +100,23 @@ async function follow({ key, secret }: Place, secrets: Pick<SecretReader, "read"
     : [];
 }
 
-function placesIn(config: ResolvedConfig): readonly Place[] {
+function placesIn(config: ResolvedConfig): readonly SecretPlace[] {
   const { models, mcp, ...rest } = config;
-  return [...placesBelow(rest), ...placesOfModels(models), ...placesOfMcp(mcp)];
+  return [...placesBelow(rest), ...secretsOfProviders(models.providers), ...placesOfMcp(mcp)];
 }
 
 /** Most say themselves which key they are of. */
-const placesBelow = (told: unknown): readonly Place[] =>
+const placesBelow = (told: unknown): readonly SecretPlace[] =>
   findReferences(told).map(({ key, ref }) => ({ key, secret: { ref } }));
 
-const placesOfModels = ({ providers }: ResolvedConfig["models"]): readonly Place[] =>
-  Object.values(providers).flatMap(({ id, apiKey, headers, oauth }) => {
-    const at = `models.providers.${id}`;
-    return [
-      ...placeOf(`${at}.apiKey`, apiKey),
-      ...placesOfMap(`${at}.headers`, headers),
-      ...placeOf(`${at}.oauth.clientSecret`, oauth?.clientSecret),
-    ];
-  });
-
-const placesOfMcp = ({ servers }: ResolvedConfig["mcp"]): readonly Place[] =>
+const placesOfMcp = ({ servers }: ResolvedConfig["mcp"]): readonly SecretPlace[] =>
   servers.flatMap(({ name, at }) =>
     at.type === "http"
-      ? placesOfMap(`mcp.servers.${name}.headers`, at.headers)
-      : placesOfMap(`mcp.servers.${name}.env`, at.env),
+      ? secretsBelow(`mcp.servers.${name}.headers`, at.headers)
+      : secretsBelow(`mcp.servers.${name}.env`, at.env),
   );
 
-const placesOfMap = (at: string, secrets: Readonly<Record<string, SecretValue>>): readonly Place[] =>
-  Object.entries(secrets).flatMap(([name, secret]) => placeOf(`${at}.${name}`, secret));
-
-const placeOf = (key: string, secret: SecretValue | undefined): readonly Place[] =>
-  secret === undefined ? [] : [{ key, secret }];
-
-async function placesOfProfiles({ agents }: ResolvedConfig): Promise<readonly Place[]> {
+async function placesOfProfiles({ agents }: ResolvedConfig): Promise<readonly SecretPlace[]> {
   const found = await Promise.all(
     [...new Set(agents.map(({ agentDir }) => agentDir))].map(async (agentDir) => {
       const name = profilesFileIn(agentDir);

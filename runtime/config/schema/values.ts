@@ -4,6 +4,8 @@ import { limits } from "../../kernel/limits.ts";
 import type { DmScope, GroupScope } from "../resolved.ts";
 import { key, later } from "./note.ts";
 
+export { isTimezone } from "../timezone.ts";
+
 /** A map whose inner form belongs to a part that is not built. */
 export const anyMap = () => z.record(z.string(), z.unknown());
 
@@ -68,11 +70,3 @@ export const turnTime = () =>
       .max(limits.agentTurnMsMax / 1_000)
       .optional(),
   );
-
-export function isTimezone(name: string): boolean {
-  try {
-    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== "";
-  } catch {
-    return false;
-  }
-}
