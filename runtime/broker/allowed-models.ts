@@ -8,7 +8,12 @@ import type { ModelSettings } from "./port.ts";
  * @throws CLOISTER_MODEL_UNAVAILABLE for an agent without a model, CLOISTER_CAPABILITY_DENIED for a model that is not the agent's.
  */
 export function allowedModels(
-  { agents, catalogue, imageModel }: Pick<ModelSettings, "agents" | "catalogue" | "imageModel">,
+  {
+    agents,
+    catalogue,
+    imageModel,
+    channelModels = [],
+  }: Pick<ModelSettings, "agents" | "catalogue" | "imageModel" | "channelModels">,
   agentId: string,
   model: string,
 ): readonly string[] {
@@ -22,6 +27,7 @@ export function allowedModels(
   if (model === "") return [...new Set([primary, ...fallbacks])];
   if (model !== primary && model === imageModel?.primary) return [...new Set([model, ...imageModel.fallbacks])];
   if (model !== primary && model === subagents?.primary) return [...new Set([model, ...subagents.fallbacks])];
+  if (model !== primary && channelModels.includes(model)) return [...new Set([model, ...fallbacks])];
   if (model === primary || model === heartbeat || fallbacks.includes(model) || catalogue.includes(model))
     return [model];
   const all = [primary, ...fallbacks, ...(subagents === undefined ? [] : [subagents.primary]), ...catalogue];

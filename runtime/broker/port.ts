@@ -165,6 +165,8 @@ export interface ModelSettings {
   readonly agents: Readonly<Record<string, AgentModels>>;
   /** What any agent that has a model may name beside its own. */
   readonly catalogue: readonly string[];
+  /** What answers in some conversations instead of an agent's own, with the agent's fallbacks (`channels.modelByChannel`). */
+  readonly channelModels?: readonly string[];
   /** What says in words what is in a picture, for models that read none; any agent may ask it. Absent: nothing does. */
   readonly imageModel?: { readonly primary: string; readonly fallbacks: readonly string[] };
   /** Bytes of one picture that a model is shown; absent: `modelPictureBytesDefault`. */

@@ -17,6 +17,11 @@ export function lintModels(agents: readonly NamedAgent[], { config }: Draft): Co
     ...namesIn([...shared, "imageModel"], defaults.imageModel),
     ...namesIn([...shared, "subagents", "model"], defaults.subagents?.model),
     ...namesIn([...shared, "heartbeat", "model"], defaults.heartbeat?.model),
+    ...Object.entries(config.channels.modelByChannel ?? {}).flatMap(([channel, models]) =>
+      Object.entries(models).flatMap(([id, model]) =>
+        namesIn(["channels", "modelByChannel", channel, id], model.trim()),
+      ),
+    ),
     ...Object.keys(defaults.models ?? {}).map((model) => ({ path: [...shared, "models", model], model })),
     ...agents.flatMap(({ path, entry }) => [
       ...namesIn([...path, "model"], entry.model),

@@ -186,6 +186,7 @@ const rules: Rule = {
     channelDefaults: live("channels"),
     accountsOn: live("channels"),
     typing: live("agents"),
+    channelModels: live("channels.modelByChannel"),
     responsePrefixes: live("messages.responsePrefix"),
     blocks: live("agents"),
     agentToAgent: live("tools.agentToAgent"),

@@ -14,6 +14,7 @@ import { resolveAccountsOn, resolveBindings, resolveChannelDefaults } from "./bi
 import { resolveSettings } from "./agent-settings.ts";
 import { inheritedTools, toolsOf } from "./agent-tools.ts";
 import { findGatewayAuth, readCredential } from "./credentials.ts";
+import { resolveChannelModels } from "./channel-models.ts";
 import { resolveChannels } from "./channels/index.ts";
 import type { Draft } from "./draft.ts";
 import { haveOwnHeartbeats, resolveHeartbeat } from "./heartbeat.ts";
@@ -121,6 +122,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
     jobs: { enabled: draft.config.cron.enabled },
     jobPosts: resolveJobPosts(draft),
     typing: resolveTyping(config.agents.defaults),
+    channelModels: resolveChannelModels(config),
     responsePrefixes: resolveResponsePrefixes(config),
     blocks: resolveBlocks(config.agents.defaults),
     models: resolveModels(draft),

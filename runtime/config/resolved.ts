@@ -350,6 +350,8 @@ export interface ResolvedConfig {
   readonly jobPosts: { readonly token?: SecretText; readonly allowedHosts: readonly string[] };
   /** When people on channels see that an agent types, and how often that is renewed at least. No mode: it depends on the message. */
   readonly typing: { readonly mode?: "never" | "instant" | "thinking" | "message"; readonly intervalMs: number };
+  /** Which model answers where, over that of the agent and below what was chosen for the session. */
+  readonly channelModels: ChannelModels;
   /** What answers on channels begin with; `auto`: the name of the agent's identity. */
   readonly responsePrefixes: ResponsePrefixes;
   /** Answers that go out in pieces while they are written. */
@@ -390,6 +392,9 @@ export interface ConfigWarning {
   readonly message: string;
   readonly remedy?: string;
 }
+
+/** Channel → id of a room or a person in its compared form, or `*` → `provider/model`. */
+export type ChannelModels = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 /** As written, an empty text for nothing; what an account has of its own goes before what its channel has, and that before `usual`. */
 export interface ResponsePrefixes {

@@ -8,9 +8,9 @@
  * Source: behaviour §2.7.
  */
 import type { GroupTools } from "../../auth/tool-policy.ts";
-import type { InboundEvent, Peer } from "../../channels/port.ts";
-import { splitTopic, roomCase } from "../routing/session-key.ts";
+import type { InboundEvent } from "../../channels/port.ts";
 import type { ToldRoom } from "../kernel/session-choices.ts";
+import { roomIds } from "./conversation-ids.ts";
 import { type AccountRules, type GroupRule, type GuildChannelRule, normalizeSender, type RuleName } from "./rules.ts";
 
 export type AdmissionStep = "self" | "allowBots" | "dmPolicy" | "groupPolicy" | "group" | "sender";
@@ -313,13 +313,6 @@ function sendersOf(
   for (const [at, { users, roles }] of written)
     if (users !== undefined || roles !== undefined) return { senders: { at, users: users ?? [], roles: roles ?? [] } };
   return {};
-}
-
-function roomIds(channel: string, peer: Peer | undefined): readonly string[] {
-  if (peer === undefined || peer.kind === "direct" || peer.id.trim() === "") return [];
-  const id = roomCase(channel, peer.id);
-  const { roomId } = splitTopic(id);
-  return id === roomId ? [id] : [id, roomId];
 }
 
 function isListed(list: readonly string[], senderId: string | undefined): boolean {

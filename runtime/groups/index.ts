@@ -1,6 +1,7 @@
 /** Door of the groups room: who may write, what is meant for whom, what an agent of a group is told. All of it is pure. */
 export { findGroupTools, findToldRoom, isServed, judgeAdmission } from "./admission.ts";
 export { type AgentReply, digestLines, findBroadcast, makeBroadcast, type Round } from "./broadcast.ts";
+export { type ConversationFacts, conversationIds } from "./conversation-ids.ts";
 export { explainAdmission, formatAdmission } from "./explain-admission.ts";
 export { makeLoopGuard, pairName } from "./loop-guard.ts";
 export { compileMentionPattern } from "./mention-patterns.ts";

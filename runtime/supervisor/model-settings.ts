@@ -4,6 +4,7 @@ import type { ResolvedConfig } from "../config/resolved.ts";
 
 export function modelSettingsOf({
   agents,
+  channelModels,
   defaultAgentId,
   models,
   stateDir,
@@ -27,6 +28,7 @@ export function modelSettingsOf({
         ],
       ),
     ),
+    channelModels: [...new Set(Object.values(channelModels).flatMap((ofOne) => Object.values(ofOne)))],
     defaultAgentId,
     stateDir,
     ...toolsByModelOf(agents, toolRules),

@@ -27,7 +27,7 @@ export interface AskedChoices {
 
 /** @throws CLOISTER_CAPABILITY_DENIED and CLOISTER_REQUEST_INVALID, with what may be chosen. */
 export function readChoices(
-  settings: Pick<ModelSettings, "agents" | "catalogue">,
+  settings: Pick<ModelSettings, "agents" | "catalogue" | "channelModels">,
   agentId: string,
   { model, thinking, verbose, byAgent }: AskedChoices,
 ): ChoiceChange {
@@ -103,12 +103,16 @@ function readVerbose(asked: string): VerboseLevel {
   );
 }
 
-/** How a session is served: as it was chosen for it, else as the configuration says of its agent. */
+/**
+ * How a session is served: as it was chosen for it, else as the configuration says of its agent. `channelModel`: what it says of the
+ * conversation, which takes the place of a model that the agent has.
+ */
 export function effectiveChoices(
   agent: Pick<ResolvedAgent, "model" | "settings"> | undefined,
   choices: SessionChoices | undefined,
+  channelModel?: string,
 ): { readonly model?: string; readonly thinking: ThinkingLevel; readonly verbose: VerboseLevel } {
-  const model = choices?.model ?? agent?.model;
+  const model = choices?.model ?? (agent?.model === undefined ? undefined : (channelModel ?? agent.model));
   return {
     ...(model === undefined ? {} : { model }),
     thinking: choices?.thinking ?? agent?.settings.thinking ?? "off",

@@ -15,6 +15,7 @@ import { sessionChannel, sessionKind } from "../routing/index.ts";
 import type { Store } from "../store/port.ts";
 import type { AgentBudgets } from "./agent-budgets.ts";
 import type { Logger } from "./driver.ts";
+import { choicesOfTurn } from "./channel-models.ts";
 import { historyTurnsOf } from "./direct-history.ts";
 import { toldRoomOf } from "./told-room.ts";
 import { resetFor } from "./reset-rules.ts";
@@ -134,7 +135,7 @@ export function makeStoreEffects(deps: StoreEffectsDeps): (effect: StoreEffect) 
           .then(
             (result) => {
               const learned =
-                result.status === "begun" ? { ...result, ...ofPlace(config.groups, effect.header) } : result;
+                result.status === "begun" ? { ...result, ...ofPlace(config, effect.header, result) } : result;
               kernel.begun(effect.agentId, effect.turn, learned, nowMs());
             },
             (error: unknown) =>
@@ -183,10 +184,12 @@ export function makeStoreEffects(deps: StoreEffectsDeps): (effect: StoreEffect) 
 
 /** What a turn learns of where its conversation is. */
 function ofPlace(
-  groups: ResolvedConfig["groups"],
+  { groups, channelModels }: Pick<ResolvedConfig, "groups" | "channelModels">,
   header: EnvelopeHeader,
-): Pick<LearnedAtBegin, "historyTurns" | "room"> {
+  { choices: ofSession }: LearnedAtBegin,
+): Pick<LearnedAtBegin, "choices" | "historyTurns" | "room"> {
+  const choices = choicesOfTurn(channelModels, header, ofSession);
   const historyTurns = historyTurnsOf(groups, header);
   const room = toldRoomOf(groups, header);
-  return { ...(historyTurns === undefined ? {} : { historyTurns }), ...(room === undefined ? {} : { room }) };
+  return { choices, ...(historyTurns === undefined ? {} : { historyTurns }), ...(room === undefined ? {} : { room }) };
 }

@@ -4,6 +4,7 @@ import { findRules, findToldRoom, type GroupsConfig } from "../groups/index.ts";
 import type { EnvelopeHeader } from "../kernel/envelope.ts";
 import type { ToldRoom } from "../kernel/session-choices.ts";
 import { isSubagentKey, parseSessionKey } from "../routing/index.ts";
+import { readPeer } from "./conversation-facts.ts";
 
 /** Undefined: the conversation is in no group, or nothing is written about it. A sub-agent is told its task and nothing of where that came from. */
 export function toldRoomOf(
@@ -28,6 +29,6 @@ export function toldRoomOf(
 
 /** As a principal names it: `<kind>:<id>`. Undefined: it is a person. */
 export function readRoom(peer: string): Peer | undefined {
-  const [kind, ...rest] = peer.split(":");
-  return kind === "group" || kind === "channel" ? { kind, id: rest.join(":") } : undefined;
+  const read = readPeer(peer);
+  return read?.kind === "direct" ? undefined : read;
 }

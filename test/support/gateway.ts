@@ -142,6 +142,7 @@ export function makeConfig(
     hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false, mappings: [] },
     channels: {},
     typing: { intervalMs: 6_000 },
+    channelModels: {},
     responsePrefixes: { usual: "", byChannel: {} },
     jobs: { enabled: true },
     jobPosts: { allowedHosts: [] },

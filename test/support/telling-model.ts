@@ -10,6 +10,8 @@ export interface TellingModel {
   /** Pieces of the answer that is asked for. */
   tell(text: string): void;
   /** Answers the questions in their order, also before they are asked. */
+  /** What each question named, in their order; empty: nothing. */
+  readonly asked: readonly string[];
   answer(said: string | Partial<ModelAnswer>): void;
 }
 
@@ -19,13 +21,14 @@ export function makeTellingModel(begin = ""): TellingModel {
   let tell = (_text: string): void => undefined;
   const answers: PromiseWithResolvers<Partial<ModelAnswer>>[] = [];
   const answerTo = (question: number) => (answers[question] ??= Promise.withResolvers());
-  let asked = 0;
+  const asked: string[] = [];
   let answered = 0;
   const remote: BrokerForKernel = {
-    async ask({ id }) {
+    async ask({ id, model }) {
+      const question = asked.push(model) - 1;
       tell = (text) => onText(id, text);
       if (begin !== "") tell(begin);
-      const said = await answerTo(asked++).promise;
+      const said = await answerTo(question).promise;
       return { ok: true, json: JSON.stringify(answerOf(said)), used: { input: 1, output: 1 }, model: "fake/m" };
     },
     cancel: async () => undefined,
@@ -38,6 +41,7 @@ export function makeTellingModel(begin = ""): TellingModel {
       onText = hear;
       return { remote, stop: async () => undefined };
     },
+    asked,
     tell: (text) => tell(text),
     answer: (said) => answerTo(answered++).resolve(typeof said === "string" ? { text: said } : said),
   };

@@ -21,7 +21,8 @@ export interface ModelsStatusOptions {
 interface ModelEntry {
   readonly agent: string;
   readonly model: string;
-  readonly role: "primary" | "fallback";
+  /** `channel`: in conversations of which `channels.modelByChannel` says so. */
+  readonly role: "primary" | "fallback" | "channel";
   /** In the order in which they are tried. `from`: the agent whose file has it; absent: it is the configuration's. */
   readonly credentials: readonly { readonly id: string; readonly from?: string }[];
   readonly problems: readonly {
@@ -46,12 +47,18 @@ export async function runModelsStatus(context: CliContext, { agent, json }: Mode
   const asked = Object.entries(settings.agents)
     .filter(([id]) => only === undefined || id === only)
     .flatMap(([id, { primary, fallbacks }]) =>
-      primary === undefined ? [] : [primary, ...fallbacks].map((model) => [id, model, model === primary] as const),
+      primary === undefined
+        ? []
+        : [
+            [id, primary, "primary"] as const,
+            ...fallbacks.map((model) => [id, model, "fallback"] as const),
+            ...(settings.channelModels ?? []).map((model) => [id, model, "channel"] as const),
+          ],
     );
   const entries = await Promise.all(
-    asked.map(async ([id, model, isPrimary]): Promise<ModelEntry> => {
+    asked.map(async ([id, model, role]): Promise<ModelEntry> => {
       const found = await findAll(profiles, settings, id, model);
-      return { agent: id, model, role: isPrimary ? "primary" : "fallback", ...found };
+      return { agent: id, model, role, ...found };
     }),
   );
   if (json === true) terminal.out(formatJson({ defaultAgent: config.defaultAgentId, models: entries }));

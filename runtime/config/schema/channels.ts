@@ -14,7 +14,7 @@ import { slack } from "./channel-slack.ts";
 import { telegram } from "./channel-telegram.ts";
 import { whatsapp } from "./channel-whatsapp.ts";
 import { key, later } from "./note.ts";
-import { anyMap, anyValue, filledText, secret } from "./values.ts";
+import { anyValue, filledText, secret } from "./values.ts";
 
 const webhook = z.strictObject({
   ...commonKeys,
@@ -86,6 +86,9 @@ export const channels = z
         })
         .optional(),
     ),
-    modelByChannel: later("model", "Model by channel.", anyMap().optional()),
+    modelByChannel: key(
+      "Which model answers where, as channel → id of a room, a topic or a person, or `*` for the rest → `provider/model`. It takes the place of the agent's, whose fallbacks stay; what was chosen for the session goes before it.",
+      z.record(filledText(), z.record(filledText(), filledText())).optional(),
+    ),
   })
   .prefault({});

@@ -3,11 +3,12 @@
  * two go on to it as commands, in their place among the session's messages. Which model answers is the gateway's matter: the others
  * count from the session's next turn on, whatever waits. Source: behaviour §3.7, §5.6.
  */
-import type { ResolvedAgent } from "../../config/resolved.ts";
+import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
 import type { ModuleCommand } from "../../kernel/envelope.ts";
 import { toRefusal } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { SessionRow, Store } from "../../store/port.ts";
+import { channelModelOf } from "../channel-models.ts";
 import { effectiveChoices } from "../session-choices.ts";
 import type { SessionCare } from "../session-care.ts";
 import { type ChatCommand, type CommandAnswer, type CommandCall, takesNothing } from "./table.ts";
@@ -15,6 +16,7 @@ import { type ChatCommand, type CommandAnswer, type CommandCall, takesNothing } 
 type Agent = Pick<ResolvedAgent, "module" | "model" | "settings">;
 
 export interface ModelCommandDeps {
+  readonly config: Pick<ResolvedConfig, "channelModels">;
   readonly agents: ReadonlyMap<string, Agent>;
   readonly store: Pick<Store, "session">;
   readonly care: Pick<SessionCare, "patch">;
@@ -34,22 +36,42 @@ const toModule =
     signal: { type: "command", name, rest },
   });
 
-export function makeModelCommands({ agents, store, care }: ModelCommandDeps): readonly ChatCommand[] {
+export function makeModelCommands({ config, agents, store, care }: ModelCommandDeps): readonly ChatCommand[] {
   /** Sets it, or only tells how it stands when nothing is named. */
   const choose =
     (
       name: "model" | "thinking" | "verbose",
-      tell: (agent: Agent, row: SessionRow | undefined, toOwner: boolean) => string,
+      tell: (agent: Agent, row: SessionRow | undefined, call: CommandCall) => string,
     ): Row["run"] =>
-    async ({ sessionKey, agentId, isOwner }, rest, agent) => {
-      if (rest === "") return { reply: tell(agent, await store.session(sessionKey), isOwner) };
+    async (call, rest, agent) => {
+      const { sessionKey, agentId } = call;
+      if (rest === "") return { reply: tell(agent, await store.session(sessionKey), call) };
       try {
-        return { reply: tell(agent, await care.patch(sessionKey, agentId, { [name]: rest }), true) };
+        const row = await care.patch(sessionKey, agentId, { [name]: rest });
+        return { reply: tell(agent, row, { ...call, isOwner: true }) };
       } catch (error) {
         const { message, remedy } = toRefusal(error);
         return { reply: `Nothing was changed: ${message}${remedy === undefined ? "" : ` (${remedy})`}` };
       }
     };
+
+  /** The name of a credential may be a person's address: it is told to owners, and to whoever has just said it. */
+  function tellModel(
+    agent: Agent,
+    row: SessionRow | undefined,
+    { sessionKey, conversation, isOwner }: CommandCall,
+  ): string {
+    const ofAgent = agent.model ?? "none";
+    const here = agent.model && channelModelOf(config.channelModels, sessionKey, row?.lastRoute, conversation);
+    const usual = here ?? ofAgent;
+    const { model: chosen, authProfile } = row?.choices ?? {};
+    const named =
+      isOwner && authProfile !== undefined ? `the credential ${authProfile}` : "a credential that was chosen for it";
+    const first = authProfile === undefined ? "" : `, with ${named} first,`;
+    return chosen === undefined
+      ? `Model: ${usual}, as configured${here === undefined ? "" : ` for this conversation; the agent's is ${ofAgent}`}.`
+      : `Model: ${chosen}${first} in this session; configured is ${usual}. /model default takes it back.`;
+  }
 
   const rows: readonly Row[] = [
     {
@@ -104,18 +126,6 @@ export function makeModelCommands({ agents, store, care }: ModelCommandDeps): re
       };
     },
   }));
-}
-
-/** The name of a credential may be a person's address: it is told to owners, and to whoever has just said it. */
-function tellModel(agent: Agent, row: SessionRow | undefined, toOwner: boolean): string {
-  const usual = agent.model ?? "none";
-  const { model: chosen, authProfile } = row?.choices ?? {};
-  const named =
-    toOwner && authProfile !== undefined ? `the credential ${authProfile}` : "a credential that was chosen for it";
-  const first = authProfile === undefined ? "" : `, with ${named} first,`;
-  return chosen === undefined
-    ? `Model: ${usual}, as configured.`
-    : `Model: ${chosen}${first} in this session; configured is ${usual}. /model default takes it back.`;
 }
 
 const whose = (chosen: string | undefined): string => (chosen === undefined ? ", as configured" : " in this session");

@@ -1,11 +1,12 @@
 /** `/stop`, `/status`, and what begins a session anew. Source: behaviour §5.1, §5.3, §5.6. */
-import type { ResolvedAgent } from "../../config/resolved.ts";
+import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
 import { failure, toRefusal } from "../../kernel/errors.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { Stopped } from "../../kernel/stops.ts";
 import type { Store } from "../../store/port.ts";
 import { contextTokensOf } from "../../kernel/model-context.ts";
+import { channelModelOf } from "../channel-models.ts";
 import type { Queues } from "../queues.ts";
 import type { Runs } from "../runs.ts";
 import { effectiveChoices } from "../session-choices.ts";
@@ -16,6 +17,7 @@ import { describeQueue } from "./queue-command.ts";
 import { type ChatCommand, type CommandAnswer, type CommandCall, takesAnything, takesNothing } from "./table.ts";
 
 export interface SessionCommandDeps {
+  readonly config: Pick<ResolvedConfig, "channelModels">;
   readonly agents: ReadonlyMap<string, ResolvedAgent>;
   readonly store: Pick<Store, "session" | "activation" | "setActivation" | "keepStops">;
   readonly care: Pick<SessionCare, "reset" | "patch">;
@@ -75,10 +77,14 @@ export function makeSessionCommands(
       usage: "/status",
       summary: "how this session stands",
       takes: takesNothing,
-      async run({ agentId, sessionKey, channel }) {
+      async run({ agentId, sessionKey, channel, conversation }) {
         const row = await deps.store.session(sessionKey);
         const agent = deps.agents.get(agentId);
-        const { model, thinking } = effectiveChoices(agent, row?.choices);
+        const { model, thinking } = effectiveChoices(
+          agent,
+          row?.choices,
+          channelModelOf(deps.config.channelModels, sessionKey, row?.lastRoute, conversation),
+        );
         const { running, waiting, lane, phase } = deps.kernel().sessionView(agentId, sessionKey);
         const lines = [
           `Session: ${sessionKey}${row?.label === undefined ? "" : ` "${row.label}"`}`,

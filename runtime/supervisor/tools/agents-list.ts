@@ -3,13 +3,18 @@ import { z } from "zod";
 import { grantVerbs } from "../../kernel/envelope.ts";
 import { type SessionVerb } from "../../../auth/policy.ts";
 import type { SessionFinder, SessionToolsDeps } from "./find-session.ts";
+import { choicesOfTurn } from "../channel-models.ts";
 import { defineTool, type Tool } from "./table.ts";
 
 /** Agents that are not configured are not there: an id that a grant names and nobody has is omitted. */
-export function makeAgentsList({ store }: Pick<SessionToolsDeps, "store">, find: SessionFinder): Tool {
+export function makeAgentsList(
+  { config, store }: Pick<SessionToolsDeps, "config" | "store">,
+  find: SessionFinder,
+): Tool {
   return defineTool("reads", z.object({}), async (_params, call) => {
     const requester = find.requesterOf(call);
-    const chosen = (await store.session(requester.sessionKey))?.choices?.model;
+    const row = await store.session(requester.sessionKey);
+    const chosen = choicesOfTurn(config.channelModels, call.header, row?.choices)?.model;
     const rows = [...find.agents.values()].map(({ id, name, model, subagents }) => {
       const isSelf = id === requester.agentId;
       const main = find.mainOf(id);

@@ -8,6 +8,7 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import type { ThinkingLevel, VerboseLevel } from "../../kernel/session-choices.ts";
 import type { SessionKind } from "../../store/port.ts";
 import { contextTokensOf } from "../../kernel/model-context.ts";
+import { channelModelOf } from "../channel-models.ts";
 import { sendingOf } from "../send-policy.ts";
 import { effectiveChoices } from "../session-choices.ts";
 import type { FoundSession, SessionFinder, SessionToolsDeps } from "./find-session.ts";
@@ -120,7 +121,11 @@ export function viewSession(
 ): SessionView {
   const { key, agentId, row } = target;
   const agent = find.agents.get(agentId);
-  const { model, thinking, verbose } = effectiveChoices(agent, row?.choices);
+  const { model, thinking, verbose } = effectiveChoices(
+    agent,
+    row?.choices,
+    channelModelOf(config.channelModels, key, row?.lastRoute),
+  );
   const base = {
     key,
     agentId,

@@ -14,6 +14,7 @@ import { toolErrorCode } from "../../kernel/tool-results.ts";
 import { nanosPerDollar } from "../../kernel/usage.ts";
 import { agentIdForm, formatSubagentKey, isValidAgentId } from "../../routing/index.ts";
 import { attachAsParam, attachmentsParam, describeAttachments, readAttachments } from "../attachments.ts";
+import { choicesOfTurn } from "../channel-models.ts";
 import { type AskedChoices, effectiveChoices, readChoices } from "../session-choices.ts";
 import type { SessionFinder, SessionToolsDeps } from "./find-session.ts";
 import { defineTool, fault, forbidden, type Tool, type ToolRefusal } from "./table.ts";
@@ -189,12 +190,12 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
   });
 
   /**
-   * As it is asked for, else as `subagents` of the target says, else as the session that asks has chosen when it is the same agent's.
+   * As it is asked for, else as `subagents` of the target says, else as the session that asks is served when it is the same agent's.
    * What the agent may not ask is left out with a warning: the task is worth more than its model.
    */
   async function choicesFor(
     target: ResolvedAgent,
-    { agentId, sessionKey }: EnvelopeHeader,
+    header: EnvelopeHeader,
     asked: AskedChoices & { readonly lightContext: boolean },
   ): Promise<ChosenForRun> {
     const warnings: string[] = [];
@@ -207,7 +208,10 @@ export function makeSessionsSpawn(deps: SessionToolsDeps, find: SessionFinder): 
         return {};
       }
     };
-    const own = target.id === agentId ? (await deps.store.session(sessionKey))?.choices : undefined;
+    const own =
+      target.id === header.agentId
+        ? choicesOfTurn(config.channelModels, header, (await deps.store.session(header.sessionKey))?.choices)
+        : undefined;
     const { model = own?.model, thinking = own?.thinking } = {
       ...(target.subagents.model === undefined ? {} : { model: target.subagents.model.primary }),
       ...(target.subagents.thinking === undefined ? {} : { thinking: target.subagents.thinking }),

@@ -59,6 +59,7 @@ export const twoAgents: ResolvedConfig = {
   ],
   session: sessionSettings,
   typing: { intervalMs: 6_000 },
+  channelModels: {},
   responsePrefixes: { usual: "", byChannel: {} },
   jobs: { enabled: true },
   jobPosts: { allowedHosts: [] },

@@ -28,6 +28,22 @@ const status = async (...more: readonly string[]): Promise<unknown> => {
 };
 
 describe("models status", () => {
+  it("has the models of channels.modelByChannel", async () => {
+    const local = { api: "openai-completions", baseUrl: "http://127.0.0.1:1/v1", apiKey: "canary" };
+    const config = {
+      agents: { defaults: { model: "local/m" } },
+      models: { providers: { local } },
+      channels: { modelByChannel: { telegram: { "*": "local/t" } } },
+    };
+    await writeFile(path.join(home.stateDir, "cloister.json"), JSON.stringify(config), { mode: 0o600 });
+    expect(await status()).toMatchObject({
+      models: [
+        { model: "local/m", role: "primary" },
+        { model: "local/t", role: "channel", credentials: [{ id: "models.providers.local.apiKey" }] },
+      ],
+    });
+  });
+
   it("names the agent whose file a credential is read from: its own, else the default agent's (K-04)", async () => {
     await configure(
       { model: { primary: "anthropic/opus", fallbacks: ["local/m"] } },

@@ -150,6 +150,7 @@ describe("what is not configured", () => {
       jobs: { enabled: true },
       jobPosts: { allowedHosts: [] },
       typing: { intervalMs: 6_000 },
+      channelModels: {},
       responsePrefixes: { usual: "", byChannel: {} },
       blocks: {
         byDefault: false,

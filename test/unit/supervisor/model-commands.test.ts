@@ -30,23 +30,38 @@ async function open() {
     ["ada", { module: "assistant", model: "p/usual", settings: agentSettings("ada", { thinking: "low" }) }],
     ["bob", { module: "echo", model: undefined, settings: agentSettings("bob") }],
   ]);
-  const commands = makeModelCommands({ agents, store, care });
-  const call = (agentId: string, isOwner: boolean): CommandCall => ({
+  const commands = makeModelCommands({
+    config: { channelModels: { telegram: { "7": "p/small" } } },
+    agents,
+    store,
+    care,
+  });
+  const call = (agentId: string, isOwner: boolean, peerId = "1"): CommandCall => ({
     agentId,
     sessionKey: `agent:${agentId}:main`,
-    channel: "webhook",
+    channel: "telegram",
+    conversation: { channel: "telegram", accountId: "default", peerKind: "direct", peerId },
     isGroup: false,
     isOwner,
     by: "webhook:1",
   });
-  const give = async (text: string, agentId = "ada", isOwner = false) => {
+  const give = async (text: string, agentId = "ada", isOwner = false, peerId?: string) => {
     const found = findCommand(commands, text);
-    return found && (await runCommand(found.command, call(agentId, isOwner), found.rest));
+    return found && (await runCommand(found.command, call(agentId, isOwner, peerId), found.rest));
   };
   return { commands, give, replyTo: async (text: string, isOwner?: true) => (await give(text, "ada", isOwner))?.reply };
 }
 
 describe("/model, /think and /verbose", () => {
+  it("tell the model that the configuration has for the conversation, which a choice goes before", async () => {
+    const { give } = await open();
+    const reply = async (text: string) => (await give(text, "ada", false, "7"))?.reply;
+    expect(await reply("/model")).toBe("Model: p/small, as configured for this conversation; the agent's is p/usual.");
+    expect(await reply("/model p/large")).toContain("Model: p/large in this session; configured is p/small.");
+    expect(await reply("/model default")).toContain("Model: p/small, as configured for this conversation");
+    expect((await give("/model"))?.reply).toBe("Model: p/usual, as configured.");
+  });
+
   it("choose for the session, tell what holds, and take it back", async () => {
     const { replyTo } = await open();
     expect(await replyTo("/model")).toBe("Model: p/usual, as configured.");
