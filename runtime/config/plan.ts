@@ -187,6 +187,7 @@ const rules: Rule = {
     accountsOn: live("channels"),
     typing: live("agents"),
     channelModels: live("channels.modelByChannel"),
+    ackReactions: live("messages.ackReaction"),
     responsePrefixes: live("messages.responsePrefix"),
     blocks: live("agents"),
     agentToAgent: live("tools.agentToAgent"),

@@ -10,6 +10,7 @@ import { limits } from "../kernel/limits.ts";
 import { normalizeAccountId } from "../routing/ids.ts";
 import { findDefaultAccount, listChannels } from "./accounts.ts";
 import { findDefaultAgentId, listAgents, type NamedAgent, placeAgent, resolveConfigPath } from "./agents.ts";
+import { resolveAckReactions } from "./ack-reactions.ts";
 import { resolveAccountsOn, resolveBindings, resolveChannelDefaults } from "./bindings.ts";
 import { resolveSettings } from "./agent-settings.ts";
 import { inheritedTools, toolsOf } from "./agent-tools.ts";
@@ -123,6 +124,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
     jobPosts: resolveJobPosts(draft),
     typing: resolveTyping(config.agents.defaults),
     channelModels: resolveChannelModels(config),
+    ackReactions: resolveAckReactions(config),
     responsePrefixes: resolveResponsePrefixes(config),
     blocks: resolveBlocks(config.agents.defaults),
     models: resolveModels(draft),

@@ -352,8 +352,10 @@ export interface ResolvedConfig {
   readonly typing: { readonly mode?: "never" | "instant" | "thinking" | "message"; readonly intervalMs: number };
   /** Which model answers where, over that of the agent and below what was chosen for the session. */
   readonly channelModels: ChannelModels;
-  /** What answers on channels begin with; `auto`: the name of the agent's identity. */
-  readonly responsePrefixes: ResponsePrefixes;
+  /** What answers on channels begin with; `auto`: the name of the agent's identity; empty: nothing. */
+  readonly responsePrefixes: ByAccount<string>;
+  /** `removed`: it is taken back when the answer is there. */
+  readonly ackReactions: ByAccount<AckReaction> & { readonly removed: boolean };
   /** Answers that go out in pieces while they are written. */
   readonly blocks: {
     /** For accounts that say nothing of it. */
@@ -396,10 +398,17 @@ export interface ConfigWarning {
 /** Channel → id of a room or a person in its compared form, or `*` → `provider/model`. */
 export type ChannelModels = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
-/** As written, an empty text for nothing; what an account has of its own goes before what its channel has, and that before `usual`. */
-export interface ResponsePrefixes {
-  readonly usual: string;
-  readonly byChannel: Readonly<
-    Record<string, { readonly usual?: string; readonly byAccount: Readonly<Record<string, string>> }>
-  >;
+/** What an account has of its own goes before what its channel has, and that before `usual`. */
+export interface ByAccount<T> {
+  readonly usual: T;
+  readonly byChannel: Readonly<Record<string, { readonly usual?: T; readonly byAccount: Readonly<Record<string, T>> }>>;
+}
+
+/** With what, and where, a message is acknowledged that an agent has got. */
+export interface AckReaction {
+  /** Empty: with nothing. Absent: with the emoji of the agent's identity. */
+  readonly emoji?: string;
+  readonly direct: boolean;
+  /** In rooms: each message that an agent gets, or those that mention it. */
+  readonly rooms: "always" | "mentions" | "never";
 }

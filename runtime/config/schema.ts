@@ -16,7 +16,7 @@ import { skills } from "./schema/skills.ts";
 import { tools } from "./schema/tools.ts";
 import { limits } from "../kernel/limits.ts";
 import { queueAliases, queueDrops, queueModes } from "../kernel/queues.ts";
-import { inboundDebounce } from "./schema/channel-keys.ts";
+import { ackEmoji, inboundDebounce } from "./schema/channel-keys.ts";
 import { anyMap, filledText, groupChat, listOfSenders, model } from "./schema/values.ts";
 
 const queueMode = () => z.enum([...queueModes, ...(Object.keys(queueAliases) as (keyof typeof queueAliases)[])]);
@@ -61,13 +61,15 @@ const messages = z.strictObject({
       })
       .optional(),
   ),
-  ackReaction: later("acknowledging reactions", "Reaction to a received message.", z.string().optional()),
-  ackReactionScope: later(
-    "acknowledging reactions",
-    "Where it is used.",
+  ackReaction: key(
+    "Emoji with which a message is acknowledged that an agent has got; an empty text: none. Default: the emoji of the agent's identity.",
+    ackEmoji().optional(),
+  ),
+  ackReactionScope: key(
+    "Where: in groups, the messages that mention the agent, or all that it gets; in direct chats; everywhere; nowhere (`off`, `none`).",
     z.enum(["group-mentions", "group-all", "direct", "all", "off", "none"]).default("group-mentions"),
   ),
-  removeAckAfterReply: later("acknowledging reactions", "Take it back after the answer.", z.boolean().optional()),
+  removeAckAfterReply: key("Take it back when the turn has ended.", z.boolean().optional()),
   responsePrefix: key(
     "What answers on channels begin with; `auto` = the name of the agent's identity in brackets.",
     z.string().max(limits.responsePrefixCharsMax).optional(),

@@ -235,6 +235,8 @@ export type InboundResult =
       readonly agentId: string;
       readonly sessionKey: string;
       readonly matchedBy: string;
+      /** It goes to an agent, and is no command that was answered at once. `isMentioned`: in a room, by whatever counts there as a mention. */
+      readonly turn?: { readonly isMentioned: boolean };
       /** Of a broadcast: the turns of its first round. `runId` is then the broadcast as a whole. */
       readonly runs?: readonly { readonly agentId: string; readonly sessionKey: string; readonly runId: string }[];
       /** Of a broadcast: agents of the first round that did not take it; each refusal is a dead letter. */

@@ -581,6 +581,12 @@ export const limits = {
   blockPauseMsCeiling: 60_000,
   /** Answers that go out in pieces at the same time; one more goes out whole. More than turns run at once. */
   blockAnswersMax: 1_000,
+  /** Of the emoji with which messages are acknowledged: some platforms name theirs in words. */
+  ackEmojiCharsMax: 100,
+  /** Acknowledgements that are under way, or wait to be taken back, at the same time; one more is left out. */
+  ackReactionsMax: 1_000,
+  /** An acknowledgement of a longer turn is taken back before that has ended. */
+  ackReactionMs: 3_600_000,
   /** That an agent types is shown for so long at the most: a longer turn is no conversation any more. */
   channelTypingMs: 600_000,
   /** How old a call that a platform signed may be: Slack's own advice. What was recorded opens nothing later. */

@@ -181,11 +181,11 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
   const admissionOf = (event: Heard, route: Route, body: string, key: string | undefined, sees?: RoomSight) =>
     makeAdmission(event, route, body, key, sees, deps.carriesAnswers(route.channel, route.accountId));
 
-  async function toOne(event: Heard, route: Route, admission: Admission): Promise<InboundResult> {
+  async function toOne(event: Heard, route: Route, admission: Admission, isMentioned = false): Promise<InboundResult> {
     const result = await deps.accept(admission);
     if (result.status === "refused") return result;
     const { agentId, sessionKey, matchedBy } = route;
-    return { status: result.status, runId: result.runId, agentId, sessionKey, matchedBy };
+    return { status: result.status, runId: result.runId, agentId, sessionKey, matchedBy, turn: { isMentioned } };
   }
 
   const gateOf = (
@@ -259,6 +259,7 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
     };
     const sightOf = (agentId: string): RoomSight | undefined =>
       upto === 0 ? undefined : { room, agentId, upto, ids: [] };
+    const isMentioned = gate.mentionedBy !== undefined;
     if (entry === undefined) {
       const { agentId } = route;
       const hasNews = (view.unseen[agentId] ?? []).length > 0 || kept !== undefined;
@@ -267,8 +268,8 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
         ...mayGoOn(event, rules, isCommand),
       };
       // What the next message of the room shows depends on what this one did.
-      if (hasNews) return settled(await toOne(event, route, admission));
-      return () => toOne(event, route, admission);
+      if (hasNews) return settled(await toOne(event, route, admission, isMentioned));
+      return () => toOne(event, route, admission, isMentioned);
     }
     const routeOf = new Map(targets.map((target) => [target.agentId, target]));
     const admit = (agentId: string, round: number, replies: readonly AgentReply[]): Admission => {
@@ -301,7 +302,8 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
             }),
       };
     };
-    return settled(await broadcasts.start({ entry, text: event.text, admit }));
+    const started = await broadcasts.start({ entry, text: event.text, admit });
+    return settled(started.status === "accepted" ? { ...started, turn: { isMentioned } } : started);
   }
 
   function targetsOf(event: InboundEvent, route: Route): { entry?: BroadcastEntry; targets: readonly Route[] } {

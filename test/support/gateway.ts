@@ -143,6 +143,7 @@ export function makeConfig(
     channels: {},
     typing: { intervalMs: 6_000 },
     channelModels: {},
+    ackReactions: { removed: false, usual: { direct: false, rooms: "mentions" }, byChannel: {} },
     responsePrefixes: { usual: "", byChannel: {} },
     jobs: { enabled: true },
     jobPosts: { allowedHosts: [] },

@@ -1,6 +1,6 @@
 /** `channels.discord`. */
 import * as z from "zod";
-import { built, mediaMaxMb, reactionKeys, webAddress } from "./channel-keys.ts";
+import { ackKeys, built, mediaMaxMb, reactionKeys, webAddress } from "./channel-keys.ts";
 import { key, later } from "./note.ts";
 import { anyMap, anyValue, listOfSenders, platformId, secret } from "./values.ts";
 
@@ -57,7 +57,7 @@ const discordKeys = () => ({
   dm: later("older keys of Discord", "Use `dmPolicy` and `allowFrom`.", anyMap().optional()),
   replyToMode: later("reply modes", "Which answers are replies.", z.string().optional()),
   ...reactionKeys(),
-  ackReaction: later("reactions", "Reaction that says that a message arrived.", z.string().optional()),
+  ...ackKeys(),
   mediaMaxMb,
   maxLinesPerMessage: later("lines of one message", "Lines of one sent message.", z.number().optional()),
   actions: later("message actions", "Actions of the message tool.", anyMap().optional()),

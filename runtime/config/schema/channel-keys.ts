@@ -178,3 +178,25 @@ export const built = <K extends z.ZodRawShape>(own: K) =>
   });
 
 export type Streaming = z.infer<ReturnType<typeof streaming>>;
+
+export const ackEmoji = () => z.string().max(limits.ackEmojiCharsMax);
+
+/** Of channels that can react. */
+export const ackKeys = () => ({
+  ackReaction: key(
+    "As `messages.ackReaction`, or with where it is used instead of `messages.ackReactionScope`: `{ emoji, direct, group }`, by default in direct chats and where a group mentions the agent.",
+    z
+      .union(
+        [
+          ackEmoji(),
+          z.strictObject({
+            emoji: ackEmoji().optional(),
+            direct: z.boolean().optional(),
+            group: z.enum(["always", "mentions", "never"]).optional(),
+          }),
+        ],
+        { error: 'must be an emoji, or { emoji, direct, group: "always" | "mentions" | "never" }' },
+      )
+      .optional(),
+  ),
+});

@@ -1,6 +1,6 @@
 /** `channels.slack`. */
 import * as z from "zod";
-import { built, group, mediaMaxMb, reactionKeys, webAddress } from "./channel-keys.ts";
+import { ackKeys, built, group, mediaMaxMb, reactionKeys, webAddress } from "./channel-keys.ts";
 import { key, later } from "./note.ts";
 import { anyMap, filledText, secret } from "./values.ts";
 
@@ -60,7 +60,7 @@ const slackKeys = () => ({
   dm: later("other names of rules", "Use dmPolicy and allowFrom.", anyMap().optional()),
   ...reactionKeys(),
   typingReaction: later("reactions", "A reaction while the agent works.", z.string().optional()),
-  ackReaction: later("reactions", "A reaction to what came.", z.string().optional()),
+  ...ackKeys(),
   actions: later("message actions", "Actions of the message tool.", anyMap().optional()),
   mediaMaxMb,
 });

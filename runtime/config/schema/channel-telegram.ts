@@ -1,6 +1,6 @@
 /** `channels.telegram`. */
 import * as z from "zod";
-import { built, mediaMaxMb, reactionKeys, webAddress } from "./channel-keys.ts";
+import { ackKeys, built, mediaMaxMb, reactionKeys, webAddress } from "./channel-keys.ts";
 import { key, later } from "./note.ts";
 import { anyMap, anyValue, secret } from "./values.ts";
 
@@ -23,6 +23,7 @@ const telegramKeys = () => ({
   customCommands: later("entries of one's own in Telegram's menu", "Further commands in the menu.", anyValue()),
   replyToMode: later("reply modes", "Which answers are replies.", z.string().optional()),
   ...reactionKeys(),
+  ...ackKeys(),
   reactionLevel: later("reactions", "Reactions that agents give.", anyValue()),
   linkPreview: later("link previews", "Whether links are previewed.", z.boolean().optional()),
   mediaMaxMb,

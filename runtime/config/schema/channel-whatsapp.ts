@@ -1,6 +1,6 @@
 /** `channels.whatsapp`. */
 import * as z from "zod";
-import { built, inboundDebounce, mediaMaxMb } from "./channel-keys.ts";
+import { ackKeys, built, inboundDebounce, mediaMaxMb } from "./channel-keys.ts";
 import { key, later } from "./note.ts";
 import { anyMap, anyValue, filledText } from "./values.ts";
 
@@ -21,7 +21,7 @@ const whatsappKeys = () => ({
   ),
   mediaMaxMb,
   messagePrefix: later("response prefix", "Text before each message.", z.string().optional()),
-  ackReaction: later("reactions", "Reaction that says that a message was taken.", anyValue()),
+  ...ackKeys(),
   reactionLevel: later("reactions", "Reactions that agents give.", anyValue()),
   replyToMode: later("reply modes", "Which answers are replies.", z.string().optional()),
   debounceMs: key(

@@ -28,6 +28,7 @@ import type { WithReferences } from "../../broker/port.ts";
 import { failure, isCoded, toRefusal } from "../../kernel/errors.ts";
 import type { makeAuditNote } from "../audit-trail.ts";
 import type { Logger } from "../driver.ts";
+import { type AckReactionDeps, makeAckReactions } from "./ack-reactions.ts";
 import { type ChannelLife, notRunning, runChannel, type StartChannel } from "./channel-life.ts";
 import { type IntakeDeps, makeIntake } from "./intake.ts";
 import { makeOutbox, type Outbox } from "./outbox.ts";
@@ -45,6 +46,8 @@ export interface ChannelDeskDeps {
   readonly isMeant: IntakeDeps["isMeant"];
   readonly runs: TypingDeps["runs"];
   readonly typing: TypingDeps["settings"];
+  readonly acks: AckReactionDeps["settings"];
+  readonly emojiOf: AckReactionDeps["emojiOf"];
   readonly newId: () => string;
   readonly note: ReturnType<typeof makeAuditNote>;
   readonly clock: ChannelClock;
@@ -185,6 +188,14 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
 
   const send: ChannelDesk["send"] = (message, leftAtMs) => through(message, (outbox) => outbox.send(message, leftAtMs));
 
+  const acks = makeAckReactions({
+    settings: deps.acks,
+    emojiOf: deps.emojiOf,
+    remoteOf,
+    runs: deps.runs,
+    log,
+    ending: ending.signal,
+  });
   const intake = makeIntake({
     inbound: deps.inbound,
     giveUp: deps.giveUp,
@@ -193,6 +204,7 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
       const manifest: ChannelManifest | undefined = isBuiltChannel(channel) ? builtChannels[channel] : undefined;
       return manifest?.offersOnce === true;
     },
+    onTaken: acks.taken,
     onAccepted: makeTyping({ settings: deps.typing, remoteOf, runs: deps.runs, clock, ending: ending.signal }),
     tellSender: ({ channel, accountId, peer, threadId, messageId }, text) => {
       const place = { channel, accountId, peer, ...(threadId === undefined ? {} : { threadId }) };
@@ -265,6 +277,8 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
       try {
         const remote = remoteOf(channel);
         if (remote === undefined) throw notRunning(channel);
+        const { peer, messageId, change } = action;
+        if (change.type === "react") acks.replaced({ channel, accountId, peer, messageId });
         return await remote.act(accountId, action);
       } catch (error) {
         return { status: "failed", reason: toRefusal(error).message, retry: true };

@@ -11,11 +11,14 @@ import type { Fate } from "../../kernel/envelope.ts";
 import { errorRegister, fromRefusal, isCoded, type Refusal, toRefusal } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { Logger } from "../driver.ts";
+import type { AckReactions } from "./ack-reactions.ts";
 
 export interface IntakeDeps {
   readonly inbound: (event: InboundEvent) => Promise<InboundResult>;
   /** It has a turn: whoever wrote sees that the agent is at work. */
   readonly onAccepted: (event: InboundEvent, runId: string) => void;
+  /** An agent has got it now, or several have. */
+  readonly onTaken: AckReactions["taken"];
   /** Keeps it as a dead letter. */
   readonly giveUp: (event: InboundEvent, fate: Fate, reason: string) => Promise<void>;
   /** Whether the rules let an agent have it. */
@@ -35,7 +38,7 @@ export interface IntakeDeps {
  * dead letter, as one that no agent has room for.
  */
 export function makeIntake(deps: IntakeDeps): Pick<KernelForChannel, "receive" | "refused"> {
-  const { inbound, onAccepted, giveUp, isMeant, tellSender, clock, log, ending } = deps;
+  const { inbound, onAccepted, onTaken, giveUp, isMeant, tellSender, clock, log, ending } = deps;
   /** When people were told of messages that nobody had judged: who writes on and on would be answered as often. */
   const toldAtMs = makeRecent<number>(limits.channelRefusalToldMax);
   const keep = async (event: InboundEvent, fate: Fate, refusal: Refusal): Promise<void> => {
@@ -103,7 +106,10 @@ export function makeIntake(deps: IntakeDeps): Pick<KernelForChannel, "receive" |
     let faults = 0;
     for (let pauseMs: number = limits.channelAttemptBackoffMs; ; pauseMs = Math.min(pauseMs * 2, 5_000)) {
       const result = await inbound(event).catch(asFault);
-      if (result.status === "accepted" && result.runs === undefined) onAccepted(event, result.runId);
+      if (result.status === "accepted") {
+        if (result.runs === undefined) onAccepted(event, result.runId);
+        onTaken(event, result);
+      }
       if (result.status === "fault") faults++;
       else if (result.status !== "refused") return result.status === "dropped" ? "dropped" : "taken";
       const { refusal } = result;

@@ -28,6 +28,7 @@ export interface OutletsDeps extends Pick<ChannelDeskDeps, "start" | "runs" | "n
     | "typing"
     | "blocks"
     | "responsePrefixes"
+    | "ackReactions"
     | "session"
     | "stateDir"
   > &
@@ -41,7 +42,9 @@ export interface OutletsDeps extends Pick<ChannelDeskDeps, "start" | "runs" | "n
   readonly edge: () => Pick<EdgeForKernel, "send"> | undefined;
   readonly mail: () => ChannelMail;
   readonly onDeadLetter: () => void;
-  readonly agentOf: (agentId: string) => Pick<ResolvedAgent, "workspace" | "groupChat" | "blockPause"> | undefined;
+  readonly agentOf: (
+    agentId: string,
+  ) => Pick<ResolvedAgent, "workspace" | "groupChat" | "blockPause" | "settings"> | undefined;
   readonly nowMs: () => number;
 }
 
@@ -96,6 +99,8 @@ export function makeOutlets({
     newId: randomUUID,
     clock,
     typing: () => config.typing,
+    acks: () => config.ackReactions,
+    emojiOf: (agentId) => agentOf(agentId)?.settings.emoji,
   });
   const messageOf = makeMessageOf(workspaceOf);
   const whyNoSending = makeWhyNoSending({ config, store });

@@ -3,6 +3,7 @@
  * other agents of a group are told. So an answer that is sent again begins as it is configured then. Source: behaviour §1.7.
  */
 import { takeMediaLines } from "../../../channels/media.ts";
+import { findByAccount } from "../../config/by-account.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
 import { urlChannel } from "../../kernel/envelope.ts";
 import { limits } from "../../kernel/limits.ts";
@@ -23,11 +24,7 @@ export function makeResponsePrefix(
   const of: ResponsePrefix["of"] = (agentId, { channel, accountId }) => {
     // What a job tells a program is no answer to people.
     if (channel === urlChannel) return "";
-    const { usual, byChannel } = config.responsePrefixes;
-    const own = Object.hasOwn(byChannel, channel) ? byChannel[channel] : undefined;
-    const ofAccount =
-      own !== undefined && Object.hasOwn(own.byAccount, accountId) ? own.byAccount[accountId] : undefined;
-    const written = (ofAccount ?? own?.usual ?? usual).trim();
+    const written = findByAccount(config.responsePrefixes, channel, accountId).trim();
     if (written !== "auto") return written;
     const name = agentOf(agentId)?.groupChat?.identity?.name;
     return name === undefined ? "" : `[${name.slice(0, limits.responsePrefixCharsMax - 2)}]`;

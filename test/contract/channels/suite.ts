@@ -289,6 +289,7 @@ export function describeChannel<S extends AccountSettings>(rig: ChannelRig<S>): 
             matchedBy: "default",
           };
         },
+        onTaken: () => undefined,
         onAccepted: () => undefined,
         giveUp: async ({ text }, fate) => void givenUp.push(`${text}: ${fate}`),
         isMeant: async () => true,

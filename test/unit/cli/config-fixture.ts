@@ -60,6 +60,7 @@ export const twoAgents: ResolvedConfig = {
   session: sessionSettings,
   typing: { intervalMs: 6_000 },
   channelModels: {},
+  ackReactions: { removed: false, usual: { direct: false, rooms: "mentions" }, byChannel: {} },
   responsePrefixes: { usual: "", byChannel: {} },
   jobs: { enabled: true },
   jobPosts: { allowedHosts: [] },

@@ -151,6 +151,7 @@ describe("what is not configured", () => {
       jobPosts: { allowedHosts: [] },
       typing: { intervalMs: 6_000 },
       channelModels: {},
+      ackReactions: { removed: false, usual: { direct: false, rooms: "mentions" }, byChannel: {} },
       responsePrefixes: { usual: "", byChannel: {} },
       blocks: {
         byDefault: false,

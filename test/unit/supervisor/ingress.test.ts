@@ -76,6 +76,7 @@ describe("a message from a channel", () => {
       agentId: "raul",
       sessionKey: "agent:raul:main",
       matchedBy: "binding.account",
+      turn: { isMentioned: false },
     });
     expect(admitted[0]).toMatchObject({
       from: {

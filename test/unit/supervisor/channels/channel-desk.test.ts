@@ -69,6 +69,8 @@ function openDesk(
       };
       return { remote, stop: async () => void (thread.isOpen = false) };
     },
+    acks: () => ({ removed: false, usual: { direct: true, rooms: "always", emoji: "👀" }, byChannel: {} }),
+    emojiOf: () => undefined,
     giveUp: async () => undefined,
     isMeant: async () => true,
     inbound: async () => ({

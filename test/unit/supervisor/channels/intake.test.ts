@@ -32,6 +32,7 @@ function openIntake(answers: readonly (InboundResult | Error)[]) {
   const last = answers.at(-1) ?? accepted;
   const told: string[] = [];
   const typing: string[] = [];
+  const taken: string[] = [];
   const asked: string[] = [];
   const letters: string[] = [];
   const { log, lines } = makeKeptLog();
@@ -44,6 +45,7 @@ function openIntake(answers: readonly (InboundResult | Error)[]) {
       return answer;
     },
     onAccepted: (_, runId) => typing.push(runId),
+    onTaken: ({ text }, { status }) => void taken.push(`${text} ${status}`),
     giveUp: async ({ text }, fate, reason) => {
       letters.push(`${text} ${fate}: ${reason}`);
       if (text === "no room") throw new Error("the disk is full");
@@ -55,13 +57,13 @@ function openIntake(answers: readonly (InboundResult | Error)[]) {
     log,
     ending: ending.signal,
   });
-  return { ...intake, clock, told, typing, asked, ending, letters, lines };
+  return { ...intake, clock, told, typing, taken, asked, ending, letters, lines };
 }
 
 test("a stored message has arrived, and its sender sees that the agent is at work", async () => {
-  const { receive, typing, told } = openIntake([accepted]);
+  const { receive, typing, taken, told } = openIntake([accepted]);
   await receive(event);
-  expect({ typing, told }).toEqual({ typing: ["r1"], told: [] });
+  expect({ typing, taken, told }).toEqual({ typing: ["r1"], taken: [`${event.text} accepted`], told: [] });
 });
 
 test("what nobody is to have has arrived, and nobody types", async () => {
@@ -70,9 +72,9 @@ test("what nobody is to have has arrived, and nobody types", async () => {
     { status: "pending", reason: "r", remedy: "m" },
     { ...accepted, status: "duplicate" },
   ] satisfies InboundResult[]) {
-    const { receive, typing, told, letters } = openIntake([result]);
+    const { receive, typing, taken, told, letters } = openIntake([result]);
     expect(await receive(event)).toBe(result.status === "dropped" ? "dropped" : "taken");
-    expect({ typing, told, letters }).toEqual({ typing: [], told: [], letters: [] });
+    expect({ typing, taken, told, letters }).toEqual({ typing: [], taken: [], told: [], letters: [] });
   }
 });
 

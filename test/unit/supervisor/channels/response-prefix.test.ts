@@ -1,13 +1,13 @@
 /** What answers begin with: which text counts where, and how it is put before an answer. */
 import { describe, expect, test } from "vitest";
-import type { ResponsePrefixes } from "../../../../runtime/config/resolved.ts";
+import type { ByAccount } from "../../../../runtime/config/resolved.ts";
 import { urlChannel } from "../../../../runtime/kernel/envelope.ts";
 import { limits } from "../../../../runtime/kernel/limits.ts";
 import { makeResponsePrefix } from "../../../../runtime/supervisor/channels/response-prefix.ts";
 
 const names: Record<string, string | undefined> = { ada: "Ada", long: "n".repeat(200), none: undefined };
 
-function open(responsePrefixes: ResponsePrefixes) {
+function open(responsePrefixes: ByAccount<string>) {
   return makeResponsePrefix({ responsePrefixes }, (agentId) => {
     const name = names[agentId];
     return name === undefined ? {} : { groupChat: { identity: { name } } };
