@@ -131,6 +131,7 @@ async function promptOf(
     machine: settings.machine,
     model: wake?.model ?? ctx.session.model ?? ctx.agent.model ?? "of the gateway's choice",
     thinking: ctx.session.thinking ?? settings.thinking ?? "off",
+    handsOn: settings.handsOn,
     groupPrompt: ctx.session.room?.systemPrompt,
     children,
   });

@@ -6,7 +6,7 @@ import type { NamedAgent } from "./agents.ts";
 import { localMachine } from "./machine.ts";
 import { blindModels, imageModelOf } from "./models.ts";
 import type { Config } from "./schema.ts";
-import type { ThinkingName } from "./schema/agents.ts";
+import type { ThinkingName } from "./schema/subagents.ts";
 import { toldSandbox } from "./sandbox.ts";
 import { localTimezone } from "./timezone.ts";
 
@@ -18,6 +18,7 @@ export function resolveSettings(agent: NamedAgent, config: Config): SharedSettin
   const skills = entry.skills ?? defaults.skills;
   const thinking = entry.thinkingDefault ?? defaults.thinkingDefault;
   const verbose = entry.verboseDefault ?? defaults.verboseDefault;
+  const delegation = entry.subagents?.delegationMode ?? defaults.subagents?.delegationMode;
   const allowed = entry.contextTokens ?? defaults.contextTokens;
   const contextTokens = allowed ?? limits.contextTokensDefault;
   const windows = windowsOf(config, allowed).filter(([, tokens]) => tokens !== contextTokens);
@@ -40,6 +41,7 @@ export function resolveSettings(agent: NamedAgent, config: Config): SharedSettin
     ...(windows.length === 0 ? {} : { windows: Object.fromEntries(windows) }),
     ...(thinking === undefined ? {} : { thinking: thinkingOf[thinking] }),
     ...(verbose === undefined ? {} : { verbose }),
+    ...(delegation === "prefer" ? { handsOn: true } : {}),
     compaction: {
       isEnabled: enabled,
       // A quarter of a small context, so that something is left of it.

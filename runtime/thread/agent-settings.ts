@@ -35,6 +35,8 @@ export interface SharedSettings {
   readonly thinking?: ModelThinking;
   /** What of its work an answer tells, where nobody chose for the session. */
   readonly verbose?: VerboseLevel;
+  /** All but answers and quick steps is to go to sub-agents. */
+  readonly handsOn?: true;
   readonly compaction: {
     readonly isEnabled: boolean;
     /** Tokens that stay free below `contextTokens`. */

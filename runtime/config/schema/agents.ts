@@ -8,61 +8,11 @@ import { agentTools } from "./tools.ts";
 import { heartbeat } from "./heartbeat.ts";
 import { memorySearch } from "./memory.ts";
 import { key, later } from "./note.ts";
+import { subagents, thinkingNames } from "./subagents.ts";
 import { agentId, anyMap, anyValue, filledText, groupChat, isTimezone, model, texts, turnTime } from "./values.ts";
 
 /** Of one agent in memory: about 1 GB of headers. */
 const mailboxDepthCeiling = 1_000_000;
-
-/** Efforts as configurations name them; there are fewer of them (`runtime/config/agent-settings.ts`). */
-const thinkingNames = ["off", "minimal", "low", "medium", "adaptive", "high", "xhigh", "max"] as const;
-export type ThinkingName = (typeof thinkingNames)[number];
-
-/** Minutes in five years: beyond that a timer is none. */
-const archiveMinutesMax = Math.floor(limits.timerHorizonMsMax / 60_000);
-
-const subagents = () =>
-  z.strictObject({
-    allowAgents: key("Other agents that its sub-agents may run as; `*` is any. Default: none.", texts().optional()),
-    requireAgentId: key("`sessions_spawn` has to name the agent. Default: false.", z.boolean().optional()),
-    maxConcurrent: key(
-      "Sub-agents at work at a time: in `agents.defaults` in the whole gateway (lane `subagent`, default 8), in `agents.list[]` those that work as the agent (`lanes.subagent` wins).",
-      z.int().min(1).max(limits.runsMax).optional(),
-    ),
-    maxChildrenPerAgent: key(
-      "Sub-agents of one session at a time. Default: 5.",
-      z.int().min(1).max(limits.spawnChildrenMax).optional(),
-    ),
-    maxSpawnDepth: key(
-      "Generations: with 1 a sub-agent starts none itself. Default: 1.",
-      z.int().min(1).max(limits.spawnDepthMax).optional(),
-    ),
-    runTimeoutSeconds: key(
-      "A run that takes longer is ended. 0: no bound. Default: 0.",
-      z
-        .number()
-        .min(0)
-        .max(limits.askTimeoutMsMax / 1_000)
-        .optional(),
-    ),
-    archiveAfterMinutes: key(
-      "How long after its end a sub-agent's session is archived. 0: never. Default: 60.",
-      z.number().min(0).max(archiveMinutesMax).optional(),
-    ),
-    announceTimeoutMs: later(
-      "sub-agents of models",
-      "Time of one attempt to tell a requester.",
-      z.number().positive().optional(),
-    ),
-    model: key(
-      "Model of sub-agents that run as the agent: `provider/model`, or `{ primary, fallbacks }`. The agent may ask it as well. Default: that of the session which starts one, when it is the agent's own, else the agent's.",
-      model().optional(),
-    ),
-    thinking: key(
-      "How much that model thinks. Default: as in the session which starts one, when it is the agent's own, else as the agent's.",
-      z.enum(thinkingNames).optional(),
-    ),
-    delegationMode: later("sub-agents of models", "How much a model is told to hand on.", z.string().optional()),
-  });
 
 const pauseMs = () => z.int().min(0).max(limits.blockPauseMsCeiling).optional();
 

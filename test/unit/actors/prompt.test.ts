@@ -65,6 +65,14 @@ describe("the system prompt", () => {
     expect(text).toContain("## You are a sub-agent");
   });
 
+  it("wants all but quick answers handed on where that is preferred, unless nobody speaks with it or it cannot", () => {
+    const preferred = { ...facts, handsOn: true };
+    expect(systemPrompt(preferred)).toContain("Stay free for who speaks with you");
+    expect(systemPrompt(preferred)).not.toContain("Work that takes long");
+    for (const changes of [{ handsOn: false }, { mode: "minimal" as const }, { tools: [] }])
+      expect(systemPrompt({ ...preferred, ...changes })).not.toContain("Stay free");
+  });
+
   it("says of a group what the configuration says of it", () => {
     const session = { key: "agent:raul:irc:group:x", kind: "group" } as const;
     const text = systemPrompt({ ...facts, session, groupPrompt: "Only about tea." });

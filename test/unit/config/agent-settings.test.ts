@@ -27,6 +27,13 @@ describe("what the module assistant goes by", () => {
     ).toMatchObject({ emoji: "🦊", theme: "calm", skills: [], contextTokens: 9_000, thinking: "off" });
   });
 
+  it("hands on what the agent's own sub-agents say, else those of all", async () => {
+    const prefer = { subagents: { delegationMode: "prefer" } };
+    expect(await settingsOf(prefer)).toMatchObject({ handsOn: true });
+    expect(await settingsOf({}, prefer)).toMatchObject({ handsOn: true });
+    expect(await settingsOf(prefer, { subagents: { delegationMode: "suggest" } })).not.toHaveProperty("handsOn");
+  });
+
   it.each([
     ["minimal", "low"],
     ["adaptive", "medium"],

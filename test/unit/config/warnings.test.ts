@@ -269,6 +269,13 @@ const withoutEffect: readonly Case[] = [
     /cannot be switched off/,
     /Remove/,
   ],
+  [
+    "a bound on what takes no time",
+    { agents: { defaults: { subagents: { announceTimeoutMs: 1_000 } } } },
+    "agents.defaults.subagents.announceTimeoutMs",
+    /has no effect.*stored with the requester's mail/,
+    /Remove/,
+  ],
 ];
 
 describe.each(Object.entries({ meant, withoutEffect }))("warning: %s", (_group, cases) => {
@@ -302,11 +309,6 @@ describe("a feature that this version does not have", () => {
       "other sandboxes than bubblewrap and docker",
       { agents: { list: [{ id: "a", sandbox: { ssh: {} } }] } },
       "agents.list[0].sandbox.ssh",
-    ],
-    [
-      "sub-agents of models",
-      { agents: { defaults: { subagents: { maxSpawnDepth: 2, delegationMode: "prefer" } } } },
-      "agents.defaults.subagents.delegationMode",
     ],
     [
       "compaction in other ways",
