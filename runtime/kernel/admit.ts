@@ -23,6 +23,7 @@ import { findRoom, joinCrowd } from "./crowd.ts";
 import { arrive, modeFor } from "./arrivals.ts";
 import { appendBegins, appendEnds, noteRoom, release, reserve, whyTooMuchHeld } from "./depth.ts";
 import { markReady, pump } from "./dispatch.ts";
+import { appendedEarly, beginEarly, mayBeginEarly } from "./early-turns.ts";
 import { noteRun } from "./run-notes.ts";
 import { mustSpill, spill } from "./spill.ts";
 import { wasStopped } from "./stops.ts";
@@ -166,16 +167,20 @@ export function admit(k: KernelState, admission: Admission, ticket: number, nowM
     return;
   }
   appendBegins(k, agent, sessionKey, body);
+  const isEarly = agent !== undefined && mayBeginEarly(k, agent, admission, nowMs);
+  const envelope = makeEnvelope(k, admission, nowMs);
   k.emit({
     type: "append",
-    envelope: makeEnvelope(k, admission, nowMs),
+    envelope,
     dedupe: admission.follows === undefined ? admission.dedupe : { turn: admission.follows, call: followUpCall(k) },
     ...(admission.replaces === undefined ? {} : { replaces: admission.replaces }),
     ...(admission.releases === undefined ? {} : { releases: admission.releases }),
     ...(admission.fires === undefined ? {} : { fires: admission.fires }),
     ...(admission.sees === undefined ? {} : { sees: admission.sees }),
+    ...(isEarly ? { begins: true } : {}),
     ticket: { type: "ingress", ticket, stops: k.stops },
   });
+  if (isEarly) beginEarly(k, agent, makeMail(k, envelope.header, 0, nowMs), nowMs);
 }
 
 function whyFull(sessionKey: string): Refusal {
@@ -233,10 +238,12 @@ export function appended(
     const envelopeId = isRepeated ? result.envelopeId : header.id;
     settleWithMail(k, ticket, { envelopeId, agentId, sessionKey, isRepeated }, nowMs);
   }
+  const early = agent && appendedEarly(k, agent, header, result.status === "stored", nowMs);
   if (result.status !== "stored" || agent === undefined) {
     closeInChain(k, header);
     return;
   }
+  if (early !== undefined) return;
   if (wasStopped(agent, ticket)) enqueue(k, agent, header, 0, nowMs, "stopped");
   else if (mustSpill(k, agent)) {
     spill(k, agent, header, result.seq);
@@ -289,19 +296,7 @@ export function enqueue(
   nowMs: number,
   as: "new" | "known" | "stopped" = "known",
 ): void {
-  const mail: Mail = {
-    envelope: { header },
-    volatile: false,
-    order: k.nextOrder++,
-    atMs: nowMs,
-    suspect: attempts > 0,
-    convicted: false,
-    aborted: false,
-    mode: modeFor(k, header),
-    shortened: false,
-    held: false,
-    goesOn: false,
-  };
+  const mail = makeMail(k, header, attempts, nowMs);
   if (mail.suspect) agent.suspects++;
   k.mail.set(header.id, mail);
   openInChain(k, header);
@@ -332,6 +327,22 @@ export function enqueue(
   // Nothing else tells that it has more mail: it begins no turn and starts no cell.
   if (agent.phase === "parked") k.emit({ type: "agent-changed", agentId: agent.spec.id });
   pump(k, agent, nowMs);
+}
+
+function makeMail(k: KernelState, header: EnvelopeHeader, attempts: number, nowMs: number): Mail {
+  return {
+    envelope: { header },
+    volatile: false,
+    order: k.nextOrder++,
+    atMs: nowMs,
+    suspect: attempts > 0,
+    convicted: false,
+    aborted: false,
+    mode: modeFor(k, header),
+    shortened: false,
+    held: false,
+    goesOn: false,
+  };
 }
 
 function laneOf(agent: AgentEntry, sessionKey: string): SessionLane {

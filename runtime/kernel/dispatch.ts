@@ -105,21 +105,24 @@ function hasStartable(k: KernelState, agent: AgentEntry): boolean {
 }
 
 /** No lane can start a turn, whichever it is. */
-function isFull(k: KernelState, agent: AgentEntry): boolean {
+export function isFull(k: KernelState, agent: AgentEntry): boolean {
   if (agent.suspects > 0 && agent.turns.size > 0) return true;
   return runningTurns(k, agent) >= Math.min(agent.spec.maxConcurrent, k.settings.limits.turnsPerCellMax);
 }
 
-function beginTurn(
+/** The first mail of the lane, which has one. `isEarly`: it is on its way to the journal (`early-turns.ts`). */
+export function beginTurn(
   k: KernelState,
   agent: AgentEntry,
   lane: SessionLane,
   places: LaneState | undefined,
   nowMs: number,
+  isEarly = false,
 ): void {
   const mail = lane.queue.shift();
   if (mail === undefined) return;
   const turn = makeTurn(k, agent, mail, nowMs);
+  if (isEarly) turn.early = { said: undefined };
   gather(k, lane, turn, nowMs);
   lane.running = turn;
   markReady(agent, lane);
@@ -140,6 +143,7 @@ function beginTurn(
     sessionKey,
     wantState: !agent.loaded.has(sessionKey),
     header: mail.envelope.header,
+    ...(isEarly ? { isEarly } : {}),
   });
   k.emit({ type: "agent-changed", agentId: agent.spec.id });
 }
@@ -155,6 +159,7 @@ export function makeTurn(k: KernelState, agent: AgentEntry, mail: Mail, nowMs: n
     incarnation: agent.incarnation,
     stage: "beginning",
     attempt: 0,
+    early: undefined,
     choices: undefined,
     notices: undefined,
     historyTurns: undefined,

@@ -46,6 +46,8 @@ export type Effect =
       /** The due timer or monitor that the envelope comes from; it moves on in the same transaction. */
       readonly fires?: Fires;
       readonly sees?: RoomSight;
+      /** Its turn begins with it: the transaction counts its first delivery, and a `begin` follows (`early-turns.ts`). */
+      readonly begins?: boolean;
       readonly ticket: AppendTicket;
     }
   | { readonly type: "accepted"; readonly ticket: number; readonly result: AcceptResult }
@@ -81,6 +83,8 @@ export type Effect =
       readonly sessionKey: string;
       readonly wantState: boolean;
       readonly header: EnvelopeHeader;
+      /** Comes with the append, which has counted the delivery. */
+      readonly isEarly?: boolean;
     }
   /** A session had been over, and began anew with the turn that now begins. */
   | { readonly type: "session-reset"; readonly agentId: string; readonly sessionKey: string }

@@ -11,6 +11,7 @@ import { expireCrowds } from "./crowd.ts";
 import type { Taken } from "./gather.ts";
 import { cellExit, cellReady, disable, startPermanent, tickCells } from "./cells.ts";
 import { hasCell, pumpWanting } from "./dispatch.ts";
+import { begunInTime } from "./early-turns.ts";
 import { cellEnding } from "./ends.ts";
 import type { AgentPhase, Envelope, EnvelopeHeader, Outcome, ReplyRoute } from "./envelope.ts";
 import { type FollowUp, followUpAdmission } from "./exchange.ts";
@@ -54,7 +55,7 @@ import { judgedTurn, type ListTools, toolsOf, toolsReady } from "./tool-lists.ts
 import type { JudgedTurn, KernelSettings } from "./settings.ts";
 import type { SignalCall } from "./signal-call.ts";
 import { signalResult } from "./signals.ts";
-import { type Begun, begun, committed, forgetState, taken, leave } from "./turns.ts";
+import { type Begun, committed, forgetState, taken, leave } from "./turns.ts";
 import { noTokens } from "./usage.ts";
 import { expireAsks, recalled, stillOpen } from "./waits.ts";
 
@@ -166,7 +167,7 @@ export function makeKernel(
     },
     begun(agentId: string, turn: number, result: Begun, nowMs: number): void {
       expireRights(k, nowMs);
-      begun(k, agentId, turn, result, nowMs);
+      begunInTime(k, agentId, turn, result, nowMs);
       afterwards(nowMs);
     },
     committed(
@@ -468,9 +469,7 @@ export function makeKernel(
         lane: header === undefined ? "main" : laneOf(header),
       };
     },
-    isRunning(sessionKey: string): boolean {
-      return entryOf(k, sessionKey)?.lanes.get(sessionKey)?.running !== undefined;
-    },
+    isRunning: (sessionKey: string): boolean => entryOf(k, sessionKey)?.lanes.get(sessionKey)?.running !== undefined,
     /** The next turn of the session reads its state from the store. False, and nothing done, while one is running. */
     forgetState(sessionKey: string): boolean {
       const agent = entryOf(k, sessionKey);

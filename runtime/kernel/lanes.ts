@@ -38,7 +38,7 @@ export interface LaneRow {
  * A down is news from one agent to another, and goes as mail between agents does: who supervises others hears it also while
  * `main` and `cron` are full.
  */
-export function laneOf({ lane, from }: EnvelopeHeader): string {
+export function laneOf({ lane, from }: Pick<EnvelopeHeader, "lane" | "from">): string {
   if (lane !== undefined) return lane;
   if (from.type === "agent" || from.type === "monitor") return nested;
   return from.type === "timer" ? "cron" : "main";

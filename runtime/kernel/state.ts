@@ -29,6 +29,7 @@ import type { SessionChoices, ToldRoom } from "./session-choices.ts";
 import type { SessionNotice } from "./session-notices.ts";
 import type { CallId, StepRow } from "./steps.ts";
 import type { TurnRow } from "./turn-rows.ts";
+import type { Begun } from "./turns.ts";
 import type { Effect } from "./effects.ts";
 
 export type { AgentSpec, MailboxPolicy } from "./agent-spec.ts";
@@ -87,6 +88,8 @@ export interface Turn {
   /** `beginning` waits for the store, `delivered` for the cell, `committing` for the store again, `uncommitted` to try that again. */
   stage: "beginning" | "delivered" | "committing" | "uncommitted";
   attempt: number;
+  /** Its message is on its way to the journal (`early-turns.ts`), and what the store has said of the turn meanwhile. */
+  early: { said: Begun | undefined } | undefined;
   /** As they were when the store began it. */
   choices: SessionChoices | undefined;
   notices: readonly SessionNotice[] | undefined;

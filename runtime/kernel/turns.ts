@@ -460,7 +460,7 @@ export function putBack(k: KernelState, agent: AgentEntry, turn: Turn): void {
   freePlaces(k, agent, turn);
 }
 
-function freePlaces(k: KernelState, agent: AgentEntry, turn: Turn): void {
+export function freePlaces(k: KernelState, agent: AgentEntry, turn: Turn): void {
   givePlaceBack(k, turn);
   const lane = agent.lanes.get(turn.mail.envelope.header.sessionKey);
   if (lane?.running !== turn) return;

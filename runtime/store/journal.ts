@@ -9,7 +9,7 @@
  *   ["m", seq] → body (`StoredText`), apart from the header, so that a backlog is read without its bodies
  *   ["q", A, seq] → 0                       what waits for one agent, in order
  *   ["i", E]   → [seq, agentId, askedIn?]   the third is the envelope whose turn waits for this one's outcome
- *   ["n", seq] → deliveries counted so far; absent before the first
+ *   ["n", seq] → deliveries counted so far (`runtime/store/deliveries.ts`)
  *   ["x" | "b" | "a" | "y" | "k", …]  the dead letters (`runtime/store/dead-letters.ts`)
  *   ["due" | "timer" | "timers" | "monitor" | "watched" | "down" | "count", …]  timers and monitors (`runtime/store/signals.ts`)
  *   ["run" | "runs" | "open" | "ended", …]  sub-agent runs (`runtime/store/runs.ts`)
@@ -27,6 +27,7 @@ import type { StepRow } from "../kernel/steps.ts";
 import { messageRow } from "./audit-message.ts";
 import type { AuditChain } from "./audit-chain.ts";
 import type { StoredText } from "./blobs.ts";
+import { countDelivery } from "./deliveries.ts";
 import { addLetter, findLetter, purgeLetters, removeLetter, type StoredLetter } from "./dead-letters.ts";
 import type { RunRow } from "../kernel/run-rows.ts";
 import { addRun } from "./runs.ts";
@@ -66,6 +67,8 @@ interface Append {
   readonly envelope: StoredEnvelope;
   readonly dedupe: Dedupe | undefined;
   readonly sees: RoomSight | undefined;
+  /** Its first delivery with it. */
+  readonly counts: boolean | undefined;
 }
 
 /** An envelope as the journal holds it. */
@@ -110,15 +113,15 @@ export class Journal {
   }
 
   /** Those in flight together are one transaction, which costs less than one for each that share a flush. */
-  append(envelope: StoredEnvelope, dedupe: Dedupe | undefined, sees?: RoomSight): Promise<AppendResult> {
-    return this.#appends.add({ envelope, dedupe, sees });
+  append(append: Append): Promise<AppendResult> {
+    return this.#appends.add(append);
   }
 
   #appendAll(appends: readonly Append[]): Promise<AppendResult[]> {
     return this.#commitWith((window) => appends.map((append) => this.#appendOne(append, window)));
   }
 
-  #appendOne({ envelope, dedupe, sees }: Append, window: DedupeWrite): AppendResult {
+  #appendOne({ envelope, dedupe, sees, counts }: Append, window: DedupeWrite): AppendResult {
     const { id, runId } = envelope.header;
     const key = dedupe !== undefined && "scope" in dedupe ? dedupe : undefined;
     const call = dedupe !== undefined && "turn" in dedupe && this.#rows.keeps(dedupe.turn) ? dedupe : undefined;
@@ -127,6 +130,7 @@ export class Journal {
     if (seen !== undefined) return { status: "duplicate", ...seen };
     if (this.#rows.keeps(id)) return { status: "duplicate", envelopeId: id, runId };
     const seq = this.#put(envelope);
+    if (counts === true) this.#environment.put(["n", seq], 1);
     if (key !== undefined) window.remember(key, seq, { envelopeId: id, runId });
     if (sees !== undefined) markSeen(this.#environment, sees);
     if (made !== undefined && "kept" in made) forgetKept(this.#environment, made.kept);
@@ -141,13 +145,7 @@ export class Journal {
 
   /** The envelope's next delivery number, on disk; undefined when the journal does not hold it. */
   countDelivery(envelopeId: string): Promise<number | undefined> {
-    return this.#write(() => {
-      const place = this.#environment.get<Place>(["i", keyText(envelopeId)]);
-      if (place === undefined) return undefined;
-      const attempt = (this.#environment.get<number>(["n", place[0]]) ?? 0) + 1;
-      this.#environment.put(["n", place[0]], attempt);
-      return attempt;
-    });
+    return this.#write(() => countDelivery(this.#environment, envelopeId));
   }
 
   has(envelopeId: string): boolean {

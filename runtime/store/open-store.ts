@@ -4,7 +4,7 @@
  * Calls for one session run one after the other; everything else runs at the same time and shares flushes.
  */
 import { randomUUID } from "node:crypto";
-import type { BacklogStop, Envelope } from "../kernel/envelope.ts";
+import type { BacklogStop } from "../kernel/envelope.ts";
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { outcomeOf } from "./agent-store.ts";
@@ -13,8 +13,10 @@ import { AgentStores } from "./agent-stores.ts";
 import { Blobs } from "./blobs.ts";
 import { type AuditCalls, makeAuditCalls, makeAuditChains } from "./audit-calls.ts";
 import { appendRows, clearRows, newestRows } from "./bounded-log.ts";
+import { Deliveries } from "./deliveries.ts";
 import type { Environment, OpenEnvironment } from "./environment.ts";
-import { Journal, type StoredEnvelope } from "./journal.ts";
+import { Journal } from "./journal.ts";
+import { LongBodies } from "./long-bodies.ts";
 import { clearOwner, ownerSeenEveryMs, type ProcessIdentity, renewOwner } from "./owner.ts";
 import { readPending } from "./pending.ts";
 import type { Store, StorePlaces } from "./port.ts";
@@ -89,8 +91,8 @@ export class OpenStore implements Store {
   readonly #audit: AuditCalls;
   readonly #agents: AgentStores;
   readonly #blobs: Blobs;
-  /** The last body of each agent that is on its way to the disk, until it is there. */
-  readonly #bodies = new Map<string, Promise<void>>();
+  readonly #bodies: LongBodies;
+  readonly #deliveries: Deliveries;
   readonly #bounds: { readonly [K in keyof StoreBounds]: number };
   readonly #openEnvironment: OpenEnvironment;
   readonly #now: () => number;
@@ -136,6 +138,8 @@ export class OpenStore implements Store {
         return dir === undefined ? undefined : openEnvironment.blobs?.(dir);
       },
     });
+    this.#bodies = new LongBodies(this.#blobs);
+    this.#deliveries = new Deliveries(this.#journal);
     this.#requests = makeRequestRows(this.#journal, this.#now, this.#bounds.deadLettersMax);
     this.#care = makeSessionRows({
       index: this.#index,
@@ -157,7 +161,7 @@ export class OpenStore implements Store {
       openMax: this.#bounds.openAgentStoresMax,
     });
     this.#runs = makeRunRows(this.#journal, this.#index, this.#agents, this.#bounds.endedRunsMax, {
-      withBody: (envelope, append) => this.#withBody(envelope, append),
+      withBody: (envelope, append) => this.#bodies.write(envelope, append),
       emptyHead: (key, agentId) => this.#care.emptyHead(key, agentId),
     });
     if (options.owner !== undefined) {
@@ -170,12 +174,17 @@ export class OpenStore implements Store {
 
   placeAgents: Store["placeAgents"] = (agents) => this.#run(() => this.#agents.place(agents));
 
-  append: Store["append"] = (envelope, dedupe, sees) =>
-    this.#run(async () => {
-      const result = await this.#withBody(envelope, (stored) => this.#journal.append(stored, dedupe, sees));
+  append: Store["append"] = (envelope, dedupe, sees, counts) => {
+    const appending = this.#run(async () => {
+      const result = await this.#bodies.write(envelope, (stored) =>
+        this.#journal.append({ envelope: stored, dedupe, sees, counts }),
+      );
       if (result.status === "stored") this.#appends += 1;
       return result;
     });
+    if (counts === true) this.#deliveries.countedBy(envelope.header.id, appending);
+    return appending;
+  };
 
   begin: Store["begin"] = (turn) =>
     this.#inSession(turn.sessionKey, () =>
@@ -186,7 +195,7 @@ export class OpenStore implements Store {
           if (committed !== undefined) await this.#index.update(committed);
           return { status: "done", ...outcomeOf(done) };
         }
-        const attempt = await this.#journal.countDelivery(turn.envelopeId);
+        const attempt = await this.#deliveries.count(turn);
         if (attempt === undefined) throw unknownEnvelope("begin the turn of", turn.envelopeId);
         const envelope = this.#journal.find(turn.envelopeId);
         const body = await this.#blobs.read(turn.agentId, envelope?.body ?? "");
@@ -283,7 +292,7 @@ export class OpenStore implements Store {
     );
 
   keepLetter: Store["keepLetter"] = (envelope, fate, reason, key) =>
-    this.#run(() => this.#withBody(envelope, (stored) => this.#requests.keepLetter(stored, fate, reason, key)));
+    this.#run(() => this.#bodies.write(envelope, (stored) => this.#requests.keepLetter(stored, fate, reason, key)));
   deadLetters: Store["deadLetters"] = (query) => this.#run(() => this.#requests.deadLetters(query));
   deadLetter: Store["deadLetter"] = (id) =>
     this.#run(async () => {
@@ -295,7 +304,7 @@ export class OpenStore implements Store {
 
   replay: Store["replay"] = (letterId, envelope) =>
     this.#run(async () => {
-      const seq = await this.#withBody(envelope, (stored) => this.#journal.replay(letterId, stored));
+      const seq = await this.#bodies.write(envelope, (stored) => this.#journal.replay(letterId, stored));
       if (seq === undefined) throw unknownLetter("replay", letterId);
       this.#appends += 1;
       return { seq };
@@ -447,28 +456,6 @@ export class OpenStore implements Store {
     await this.#journalEnvironment.close();
     if (this.#ownerTimer !== undefined) await clearOwner(this.#registry).catch(() => undefined);
     await this.#registry.close();
-  }
-
-  /** A long body is on the disk before its row; the appends of one agent keep the order of the calls all the same. */
-  async #withBody<T>({ header, body }: Envelope, append: (stored: StoredEnvelope) => Promise<T>): Promise<T> {
-    const { agentId } = header;
-    const before = this.#bodies.get(agentId);
-    if (before === undefined && !this.#blobs.isLong(body)) return append({ header, body });
-    const ready = (before ?? Promise.resolve()).then(() => this.#blobs.put(agentId, body));
-    const settled = ready.then(
-      () => undefined,
-      () => undefined,
-    );
-    this.#bodies.set(agentId, settled);
-    void settled.then(() => {
-      if (this.#bodies.get(agentId) === settled) this.#bodies.delete(agentId);
-    });
-    const { stored, release } = await ready;
-    try {
-      return await append({ header, body: stored });
-    } finally {
-      release();
-    }
   }
 
   #inSession<T>(sessionKey: string, work: () => Promise<T>): Promise<T> {

@@ -115,9 +115,10 @@ export interface Store {
   // --- journal ---
   /**
    * An envelope id that the journal holds already is a duplicate as well. What the envelope shows of a group is seen from then
-   * on, in the same transaction; a duplicate shows nothing.
+   * on, in the same transaction; a duplicate shows nothing. `counts`: its first delivery is counted with it; a `begin` that says so (`isCounted`)
+   * waits for the append.
    */
-  append(envelope: Envelope, dedupe?: Dedupe, sees?: RoomSight): Promise<AppendResult>;
+  append(envelope: Envelope, dedupe?: Dedupe, sees?: RoomSight, counts?: boolean): Promise<AppendResult>;
   /** Counts the delivery, opens the agent's environment on first use, and reads the session. */
   begin(turn: TurnBegin): Promise<BegunTurn>;
   /** In order with `begin` and `commit` of the session. Rejects with `CLOISTER_ENVELOPE_UNKNOWN` once the turn is done. */

@@ -99,6 +99,8 @@ export interface TurnBegin {
   readonly sessionKey: string;
   /** Read the session's state as well. */
   readonly wantState: boolean;
+  /** The append counted this delivery, and is perhaps still on its way. */
+  readonly isCounted?: boolean;
   /** The session begins anew with this turn if it is over by then. */
   readonly reset?: ResetRule;
   /** Which session of the agent is told if this one is made with the turn. */

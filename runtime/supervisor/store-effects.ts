@@ -46,11 +46,11 @@ export function makeStoreEffects(deps: StoreEffectsDeps): (effect: StoreEffect) 
     log.error({ ...fields, error: toRefusal(error) }, what);
 
   async function append(effect: Extract<Effect, { type: "append" }>): ReturnType<Store["append"]> {
-    const { envelope, dedupe, replaces, releases, fires, sees } = effect;
+    const { envelope, dedupe, replaces, releases, fires, sees, begins } = effect;
     if (fires !== undefined) return { status: "stored", ...(await store.fire(fires, envelope)) };
     if (releases !== undefined) return { status: "stored", ...(await store.releaseKept(releases, envelope)) };
     if (replaces !== undefined) return { status: "stored", ...(await store.replay(replaces, envelope)) };
-    return store.append(envelope, dedupe, sees);
+    return store.append(envelope, dedupe, sees, begins);
   }
 
   function commit(effect: Extract<Effect, { type: "commit" }>): void {
@@ -113,6 +113,7 @@ export function makeStoreEffects(deps: StoreEffectsDeps): (effect: StoreEffect) 
             // Known from here on: whoever hears of the run may ask for its end before it begins.
             if (effect.replaces !== undefined) runs.reopened(effect.envelope.header.runId);
             else if (result.status === "stored") runs.opened(effect.envelope.header.runId);
+            if (effect.begins === true && result.status === "stored") runs.began(effect.envelope.header);
             kernel.appended(effect.envelope, effect.ticket, result, nowMs());
           },
           (error: unknown) => {
@@ -122,13 +123,15 @@ export function makeStoreEffects(deps: StoreEffectsDeps): (effect: StoreEffect) 
         );
         return;
       case "begin":
-        runs.began(effect.header);
+        // Of one that is not stored yet it is told when it is.
+        if (effect.isEarly !== true) runs.began(effect.header);
         store
           .begin({
             envelopeId: effect.envelopeId,
             agentId: agentOfKey(effect.sessionKey) ?? effect.agentId,
             sessionKey: effect.sessionKey,
             wantState: effect.wantState,
+            ...(effect.isEarly === true ? { isCounted: true } : {}),
             ...resetFor(config.session, effect.header),
             ...noticesFor(config.session, effect.header),
           })

@@ -365,6 +365,22 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         await store.begin(beginOf(envelope("a")));
         expect(await store.queued({ agentId: "ann", after: 0, until: 10 }, 10)).toMatchObject([{ attempts: 1 }]);
       });
+
+      it("counts the first delivery with the append, for a turn that begins with it", async () => {
+        const mail = envelope("a");
+        const early = { ...beginOf(mail), isCounted: true };
+        const appended = store.append(mail, { scope: "s", key: "k" }, undefined, true);
+        expect(await store.begin(early)).toMatchObject({ status: "begun", attempt: 1, body: mail.body });
+        expect(await appended).toMatchObject({ status: "stored" });
+        expect(await store.queued({ agentId: "ann", after: 0, until: 10 }, 10)).toMatchObject([{ attempts: 1 }]);
+        expect(await store.begin(beginOf(mail))).toMatchObject({ attempt: 2, steps: [] });
+        const again = envelope("b");
+        const repeated = store.append(again, { scope: "s", key: "k" }, undefined, true);
+        await expect(store.begin({ ...beginOf(again), isCounted: true })).rejects.toMatchObject({
+          code: "CLOISTER_ENVELOPE_UNKNOWN",
+        });
+        expect(await repeated).toMatchObject({ status: "duplicate", envelopeId: "a" });
+      });
     });
 
     describe("steps of a turn", () => {

@@ -15,6 +15,22 @@ export interface Planted extends Mutant {
 
 export const plantedInKernel: readonly Planted[] = [
   {
+    bug: "a turn that is delivered before its message is stored",
+    file: "kernel/early-turns.ts",
+    text: "if (early === undefined) begun(k, agentId, turn, result, nowMs);\n  else early.said = result;",
+    instead: "begun(k, agentId, turn, result, nowMs);",
+    seen: /counts \d+ envelopes and has \d+/u,
+    seeds: 200,
+  },
+  {
+    bug: "a turn that stays when its message was not stored",
+    file: "kernel/early-turns.ts",
+    text: "agent.turns.delete(turn.number);\n  if (turn.mail.suspect) agent.suspects--;",
+    instead: "if (turn.mail.suspect) agent.suspects--;",
+    seen: /does not hold its session's lane/u,
+    seeds: 40,
+  },
+  {
     bug: "an end that is decided, and what the cell says until then still counts",
     file: "kernel/syscalls.ts",
     text: '  if (agent.phase === "stopping") return;\n',

@@ -13,15 +13,24 @@ export const plantedInStore: readonly Planted[] = [
   {
     bug: "an answer before the flush",
     file: "store/open-store.ts",
-    text: "const result = await this.#withBody(envelope, (stored) => this.#journal.append(stored, dedupe, sees));",
-    instead: 'void this.#journal.append(envelope, dedupe, sees); const result = { status: "stored", seq: 0 };',
+    text: "const result = await this.#bodies.write(envelope, (stored) =>\n        this.#journal.append({ envelope: stored, dedupe, sees, counts }),\n      );",
+    instead:
+      'void this.#journal.append({ envelope, dedupe, sees, counts }); const result = { status: "stored", seq: 0 };',
     seen: /was answered as stored and is lost/u,
     seeds: 40,
   },
   {
     bug: "a delivery that is not counted",
+    file: "store/deliveries.ts",
+    text: 'environment.put(["n", place[0]], attempt);',
+    instead: "",
+    seen: /deliveries, \d+ were counted|has the attempt/u,
+    seeds: 40,
+  },
+  {
+    bug: "a delivery that is not counted with the append",
     file: "store/journal.ts",
-    text: 'this.#environment.put(["n", place[0]], attempt);',
+    text: 'if (counts === true) this.#environment.put(["n", seq], 1);',
     instead: "",
     seen: /deliveries, \d+ were counted|has the attempt/u,
     seeds: 40,

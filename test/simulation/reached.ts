@@ -4,6 +4,7 @@ import { faults } from "../support/world-faults.ts";
 
 const expected: Readonly<Record<string, readonly string[]>> = {
   accepted: ["stored", "duplicate"],
+  begin: ["early"],
   effect: [
     "append",
     "accepted",

@@ -51,6 +51,8 @@ export interface Journal {
   lookUp(effect: Effects<"begin">): DoneOutcome | Refusal | undefined;
   /** Gives this delivery's number. Undefined when there is no such row. */
   countDelivery(envelopeId: string): number | undefined;
+  /** The number of one that was counted with the append. */
+  countedDelivery(envelopeId: string): number | undefined;
   bodyOf(envelopeId: string): string;
   /** As the store's `queued`; undefined when the store fails. */
   queued(
@@ -198,7 +200,7 @@ export function makeJournal(advance: (fires: Fires) => readonly Undo[] | undefin
 
   return {
     requests,
-    append({ envelope, dedupe: key, replaces, releases, fires }) {
+    append({ envelope, dedupe: key, replaces, releases, fires, begins }) {
       if (appendFailures > 0) {
         appendFailures--;
         return { status: "failed", refusal: storeRefusal };
@@ -214,7 +216,8 @@ export function makeJournal(advance: (fires: Fires) => readonly Undo[] | undefin
       if (releases !== undefined && taken === undefined) return { status: "failed", refusal: goneRequest };
       const { id, runId } = envelope.header;
       const seq = nextSeq++;
-      const steps = [...advanced, put(rows, id, { envelope, seq, attempts: 0 }), put(accepted, id, envelope)];
+      const attempts = begins === true ? 1 : 0;
+      const steps = [...advanced, put(rows, id, { envelope, seq, attempts }), put(accepted, id, envelope)];
       if (name !== undefined) steps.push(put(dedupe, name, { envelopeId: id, runId }));
       if (taken !== undefined) {
         steps.push(...taken.undo, ...requests.sent(taken.by, envelope));
@@ -250,6 +253,7 @@ export function makeJournal(advance: (fires: Fires) => readonly Undo[] | undefin
       writeJournal(() => row.attempts--);
       return row.attempts;
     },
+    countedDelivery: (envelopeId) => rows.get(envelopeId)?.attempts,
     bodyOf: (envelopeId) => rows.get(envelopeId)?.envelope.body ?? "",
     queued({ agentId, after, until, limit }) {
       if (takeFailure(failures, agentId)) return undefined;

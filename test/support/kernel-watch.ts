@@ -157,6 +157,9 @@ export function makeWatch(
       case "signal-call":
         reached.add(`call:${effect.call}`);
         return;
+      case "begin":
+        if (effect.isEarly === true) reached.add("begin:early");
+        return;
       case "take":
         reached.add(`take:${effect.name}`);
         if (effect.items.some(([id]) => journal.accepted.get(id)?.header.steers === true))
@@ -175,7 +178,6 @@ export function makeWatch(
       case "spilled":
       case "unspilled":
       case "drop-queued":
-      case "begin":
       case "record":
       case "settle":
       case "follow-up":

@@ -4,6 +4,7 @@
  */
 import type { DriverOptions } from "./driver-port.ts";
 import type { Kernel } from "../../runtime/kernel/kernel.ts";
+import type { Refusal } from "../../runtime/kernel/errors.ts";
 import type { Effect } from "../../runtime/kernel/state.ts";
 import type { Begun } from "../../runtime/kernel/turns.ts";
 import { type Flights, makeFlights } from "./kernel-invariants.ts";
@@ -42,6 +43,12 @@ export interface StoreWork {
   restarted(): void;
 }
 
+/** Of a turn that was begun with an append that came to nothing. */
+const unknownRefusal: Refusal = {
+  code: "CLOISTER_ENVELOPE_UNKNOWN",
+  message: "the journal does not hold this envelope",
+};
+
 export function makeStoreWork(
   journal: Journal,
   queues: WorkQueues,
@@ -77,7 +84,12 @@ export function makeStoreWork(
         return;
       }
       queues.add(journalName, () => {
-        const attempt = journal.countDelivery(envelopeId);
+        const isEarly = effect.isEarly === true;
+        const attempt = isEarly ? journal.countedDelivery(envelopeId) : journal.countDelivery(envelopeId);
+        if (attempt === undefined && isEarly) {
+          answer({ status: "failed", refusal: unknownRefusal });
+          return;
+        }
         if (attempt === undefined) throw new Error(`the kernel begins ${envelopeId}, which the journal does not have`);
         afterFlush(journalName, () =>
           queues.add(`store ${agentId}`, () => {
