@@ -6,6 +6,7 @@ import type {
   GroupRule,
   GuildRule,
   GroupsConfig,
+  RoomRule,
   RuleName,
 } from "../groups/index.ts";
 import { normalizeSender } from "../groups/index.ts";
@@ -153,18 +154,24 @@ function resolveGroupRules(channel: string, groups: NonNullable<RuleKeys["groups
           enabled: enabled ?? true,
           ...(users === undefined ? {} : { users: users.map((sender) => normalizeSender(channel, sender)) }),
           ...(requireMention === undefined ? {} : { requireMention }),
-          ...(tools === undefined ? {} : { tools: resolveToolLists(tools) }),
-          ...(toolsBySender === undefined ? {} : { toolsBySender: resolveSenderTools(toolsBySender) ?? {} }),
-          ...toldOf(systemPrompt?.trim() ?? "", skills),
+          ...roomRuleOf({ tools, toolsBySender, systemPrompt, skills }),
         },
       ],
     ),
   );
 }
 
-function toldOf(systemPrompt: string, skills: readonly string[] | undefined): Pick<GroupRule, "told"> {
-  if (systemPrompt === "" && skills === undefined) return {};
-  return { told: { ...(systemPrompt === "" ? {} : { systemPrompt }), ...(skills === undefined ? {} : { skills }) } };
+type WrittenRoom = Pick<NonNullable<RuleKeys["groups"]>[string], "tools" | "toolsBySender" | "systemPrompt" | "skills">;
+
+function roomRuleOf({ tools, toolsBySender, systemPrompt, skills }: WrittenRoom): RoomRule {
+  const prompt = systemPrompt?.trim() ?? "";
+  return {
+    ...(tools === undefined ? {} : { tools: resolveToolLists(tools) }),
+    ...(toolsBySender === undefined ? {} : { toolsBySender: resolveSenderTools(toolsBySender) ?? {} }),
+    ...(prompt === "" && skills === undefined
+      ? {}
+      : { told: { ...(prompt === "" ? {} : { systemPrompt: prompt }), ...(skills === undefined ? {} : { skills }) } }),
+  };
 }
 
 function resolveGuildRules(channel: string, guilds: WrittenGuilds): Record<string, GuildRule> {
@@ -180,13 +187,19 @@ function resolveGuildRules(channel: string, guilds: WrittenGuilds): Record<strin
       {
         ...mentionOf(guild),
         ...sendersOf(guild),
+        ...roomRuleOf(guild),
         ...(guild.channels === undefined
           ? {}
           : {
               channels: Object.fromEntries(
                 Object.entries(guild.channels).map(([key, own]) => [
                   key.trim(),
-                  { enabled: own.enabled ?? own.allow ?? true, ...mentionOf(own), ...sendersOf(own) },
+                  {
+                    enabled: own.enabled ?? own.allow ?? true,
+                    ...mentionOf(own),
+                    ...sendersOf(own),
+                    ...roomRuleOf(own),
+                  },
                 ]),
               ),
             }),

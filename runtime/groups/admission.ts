@@ -7,11 +7,9 @@
  *
  * Source: behaviour §2.7.
  */
-import type { GroupTools } from "../../auth/tool-policy.ts";
 import type { InboundEvent } from "../../channels/port.ts";
-import type { ToldRoom } from "../kernel/session-choices.ts";
-import { roomIds } from "./conversation-ids.ts";
-import { type AccountRules, type GroupRule, type GuildChannelRule, normalizeSender, type RuleName } from "./rules.ts";
+import { findGroup, type PlaceFacts } from "./find-rules.ts";
+import { type AccountRules, normalizeSender, type RuleName } from "./rules.ts";
 
 export type AdmissionStep = "self" | "allowBots" | "dmPolicy" | "groupPolicy" | "group" | "sender";
 
@@ -225,94 +223,6 @@ function judgeGroup(
 export function isServed(rules: AccountRules, facts: PlaceFacts): boolean {
   if (rules.groupPolicy === "disabled") return false;
   return findGroup(rules, facts)?.rule.enabled ?? rules.groupPolicy === "open";
-}
-
-/** What the account says about a group, with the config key; undefined: nothing. */
-export function findGroupTools(
-  rules: AccountRules,
-  facts: Pick<AdmissionFacts, "channel" | "peer" | "parentPeer">,
-): GroupTools | undefined {
-  const found = findListed(rules, facts);
-  if (found === undefined) return undefined;
-  const { tools, toolsBySender } = found.rule;
-  return {
-    key: found.at,
-    ...(tools === undefined ? {} : { tools }),
-    ...(toolsBySender === undefined ? {} : { toolsBySender }),
-  };
-}
-
-/** What a model is told in a group; undefined: nothing is written. */
-export function findToldRoom(
-  rules: AccountRules,
-  facts: Pick<AdmissionFacts, "channel" | "peer" | "parentPeer">,
-): ToldRoom | undefined {
-  return findListed(rules, facts)?.rule.told;
-}
-
-type PlaceFacts = Pick<AdmissionFacts, "channel" | "peer" | "parentPeer" | "guildId">;
-
-interface Found<Rule> {
-  readonly list: "groups" | "guilds";
-  readonly key: string;
-  readonly at: string;
-  readonly rule: Rule;
-  /** Who is heard, where it is written beside the rule. */
-  readonly senders?: { readonly at: string; readonly users: readonly string[]; readonly roles: readonly string[] };
-}
-
-/** What is written for the guild, then what is written for groups. */
-const findGroup = (rules: AccountRules, facts: PlaceFacts): Found<GroupRule> | undefined =>
-  findInGuild(rules, facts) ?? findListed(rules, facts);
-
-/** The group itself, the room that its topic is in, the room that its thread hangs from, then every group. */
-function findListed(
-  rules: AccountRules,
-  { channel, peer, parentPeer }: Omit<PlaceFacts, "guildId">,
-): Found<GroupRule> | undefined {
-  for (const key of [...roomIds(channel, peer), ...roomIds(channel, parentPeer), "*"]) {
-    const rule = Object.hasOwn(rules.groups, key) ? rules.groups[key] : undefined;
-    if (rule !== undefined) return { list: "groups", key, at: `${rules.keys.groups}[${JSON.stringify(key)}]`, rule };
-  }
-  return undefined;
-}
-
-/** A channel of a guild: by its own id, that of the channel that its thread hangs from, or every channel of the guild. */
-function findInGuild(
-  { guilds, keys }: AccountRules,
-  { channel, peer, parentPeer, guildId }: PlaceFacts,
-): Found<GuildChannelRule> | undefined {
-  const guildKey = [guildId, "*"].find((key) => key !== undefined && Object.hasOwn(guilds ?? {}, key));
-  const guild = guildId === undefined || guildKey === undefined ? undefined : guilds?.[guildKey];
-  if (guildKey === undefined || guild === undefined) return undefined;
-  const inGuild = `${keys.guilds}[${JSON.stringify(guildKey)}]`;
-  const { channels, ...all } = guild;
-  if (channels === undefined)
-    return {
-      list: "guilds",
-      key: guildKey,
-      at: inGuild,
-      rule: { enabled: true, ...all },
-      ...sendersOf([inGuild, all]),
-    };
-  const key = [...roomIds(channel, peer), ...roomIds(channel, parentPeer), "*"].find((id) =>
-    Object.hasOwn(channels, id),
-  );
-  const own = key === undefined ? undefined : channels[key];
-  if (key === undefined || own === undefined) return undefined;
-  const at = `${inGuild}.channels[${JSON.stringify(key)}]`;
-  const requireMention = own.requireMention ?? guild.requireMention;
-  const rule = { enabled: own.enabled, ...(requireMention === undefined ? {} : { requireMention }) };
-  return { list: "guilds", key, at, rule, ...sendersOf([at, own], [inGuild, all]) };
-}
-
-/** The first of them that says who is heard. */
-function sendersOf(
-  ...written: readonly (readonly [string, Pick<GuildChannelRule, "users" | "roles">])[]
-): Pick<Found<GroupRule>, "senders"> {
-  for (const [at, { users, roles }] of written)
-    if (users !== undefined || roles !== undefined) return { senders: { at, users: users ?? [], roles: roles ?? [] } };
-  return {};
 }
 
 function isListed(list: readonly string[], senderId: string | undefined): boolean {

@@ -8,6 +8,8 @@ export interface ConversationFacts {
   readonly peer: Peer;
   /** The peer that a thread hangs from. */
   readonly parentPeer?: Peer;
+  /** Of platforms that have guilds; absent: there is none, or nobody knows it. */
+  readonly guildId?: string;
 }
 
 /** Of a person: the sender; of a room: its id, that of the room whose topic it is, then those of the room that it hangs from. */

@@ -23,17 +23,21 @@ export type RuleName =
   | "mentionPatterns"
   | "historyLimit";
 
-export interface GroupRule {
-  readonly enabled: boolean;
-  /** Normalised senders that are heard in it, instead of those of `groupAllowFrom`; `*` is everybody. */
-  readonly users?: readonly string[];
-  /** Absent: that of `*`, else true. */
-  readonly requireMention?: boolean;
+/** What is written about a room for those who work there. */
+export interface RoomRule {
   /** Narrow what its messages may make an agent do (`auth/tool-policy.ts`). */
   readonly tools?: ToolLists;
   readonly toolsBySender?: Readonly<Record<string, ToolLists>>;
   /** What a model is told there; absent: nothing is written. */
   readonly told?: ToldRoom;
+}
+
+export interface GroupRule extends RoomRule {
+  readonly enabled: boolean;
+  /** Normalised senders that are heard in it, instead of those of `groupAllowFrom`; `*` is everybody. */
+  readonly users?: readonly string[];
+  /** Absent: that of `*`, else true. */
+  readonly requireMention?: boolean;
 }
 
 /** Who is heard in a guild, or in one of its channels: whoever is in one of both lists. Absent: `groupAllowFrom` and what follows it. */
@@ -43,12 +47,12 @@ interface GuildSenders {
   readonly roles?: readonly string[];
 }
 
-export interface GuildChannelRule extends GuildSenders {
+export interface GuildChannelRule extends GuildSenders, RoomRule {
   readonly enabled: boolean;
   readonly requireMention?: boolean;
 }
 
-export interface GuildRule extends GuildSenders {
+export interface GuildRule extends GuildSenders, RoomRule {
   readonly requireMention?: boolean;
   /** By id, and `*`. Absent: every channel. */
   readonly channels?: Readonly<Record<string, GuildChannelRule>>;

@@ -77,6 +77,8 @@ export type Principal =
       readonly peer: string;
       /** The peer that a thread hangs from, where the thread is a peer of its own: rules of the one hold in the other. */
       readonly parentPeer?: string;
+      /** Of platforms that have guilds. */
+      readonly guildId?: string;
       readonly threadId?: string;
       readonly senderId: string;
       readonly senderName?: string;
@@ -246,8 +248,9 @@ export type ReplyRoute =
       readonly accountId: string;
       readonly peerKind: "direct" | "group" | "channel";
       readonly peerId: string;
-      /** As `Principal.parentPeer`. */
+      /** As `Principal.parentPeer`, and `guildId`. */
       readonly parentPeer?: string;
+      readonly guildId?: string;
       readonly threadId?: string;
       readonly inReplyTo?: string;
       /** The session whose conversation it is, when a job of it runs in another one: where that session may not speak, the job may not either. */

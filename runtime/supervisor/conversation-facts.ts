@@ -14,28 +14,43 @@ export function factsOfTurn({
 }
 
 /** Where people read a session: where it was last written to, else what its key names. */
-export function factsOfSession(sessionKey: string, route: ReplyRoute | undefined): ConversationFacts | undefined {
-  if (isSubagentKey(sessionKey)) return undefined;
-  if (route?.type !== "channel") return factsOfKey(sessionKey);
-  const { channel, peerKind, peerId, parentPeer } = route;
-  return factsOf(channel, { kind: peerKind, id: peerId }, parentPeer);
+export const factsOfSession = (sessionKey: string, route: ReplyRoute | undefined): ConversationFacts | undefined =>
+  isSubagentKey(sessionKey) ? undefined : (factsOfRoute(route) ?? factsOfKey(sessionKey));
+
+/** Undefined: it leads to no channel. */
+export function factsOfRoute(route: ReplyRoute | undefined): ConversationFacts | undefined {
+  if (route?.type !== "channel") return undefined;
+  const { channel, peerKind, peerId, parentPeer, guildId } = route;
+  return factsOf(channel, { kind: peerKind, id: peerId }, parentPeer, guildId);
 }
 
-function factsOfSender({
+export function factsOfSender({
   channel,
   peer,
   parentPeer,
+  guildId,
 }: Extract<Principal, { type: "channel" }>): ConversationFacts | undefined {
   const read = readPeer(peer);
-  return read === undefined ? undefined : factsOf(channel, read, parentPeer);
+  return read === undefined ? undefined : factsOf(channel, read, parentPeer, guildId);
 }
 
-function factsOf(channel: string, peer: Peer, parentPeer: string | undefined): ConversationFacts {
+function factsOf(
+  channel: string,
+  peer: Peer,
+  parentPeer: string | undefined,
+  guildId: string | undefined,
+): ConversationFacts {
   const parent = parentPeer === undefined ? undefined : readPeer(parentPeer);
-  return { channel, peer, ...(parent === undefined ? {} : { parentPeer: parent }) };
+  return {
+    channel,
+    peer,
+    ...(parent === undefined ? {} : { parentPeer: parent }),
+    ...(guildId === undefined ? {} : { guildId }),
+  };
 }
 
-function factsOfKey(sessionKey: string): ConversationFacts | undefined {
+/** What it names, if that is a conversation of a channel. */
+export function factsOfKey(sessionKey: string): ConversationFacts | undefined {
   const parsed = parseSessionKey(sessionKey);
   if (parsed.shape !== "agent") return undefined;
   const { session } = parsed;
@@ -50,7 +65,7 @@ function factsOfKey(sessionKey: string): ConversationFacts | undefined {
 const kinds: readonly Peer["kind"][] = ["direct", "group", "channel"];
 
 /** As a principal names it: `<kind>:<id>`. */
-export function readPeer(peer: string): Peer | undefined {
+function readPeer(peer: string): Peer | undefined {
   const [name, ...rest] = peer.split(":");
   const kind = kinds.find((one) => one === name);
   return kind && { kind, id: rest.join(":") };

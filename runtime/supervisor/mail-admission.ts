@@ -30,8 +30,10 @@ export const placeOf = ({ sender }: InboundEvent, { channel, accountId }: Route)
   senderId: normalizeSender(channel, sender.id),
 });
 
-const parentOf = ({ parentPeer }: InboundEvent) =>
-  parentPeer === undefined ? {} : { parentPeer: peerText(parentPeer) };
+const aroundOf = ({ parentPeer, guildId }: InboundEvent) => ({
+  ...(parentPeer === undefined ? {} : { parentPeer: peerText(parentPeer) }),
+  ...(guildId === undefined ? {} : { guildId }),
+});
 
 export const peerText = ({ kind, id }: Peer): string => `${kind}:${id}`;
 
@@ -55,7 +57,7 @@ export function makeAdmission(
       channel,
       accountId,
       peer: peerText(event.peer),
-      ...parentOf(event),
+      ...aroundOf(event),
       ...(event.threadId === undefined ? {} : { threadId: event.threadId }),
       senderId: event.sender.id,
       ...(event.sender.name === undefined ? {} : { senderName: event.sender.name }),
@@ -112,7 +114,7 @@ export function replyRouteOf(event: InboundEvent, route: Route, carriesAnswers: 
   return {
     type: "channel",
     ...conversationOf(event, route),
-    ...parentOf(event),
+    ...aroundOf(event),
     ...(messageId === undefined ? {} : { inReplyTo: messageId }),
   };
 }

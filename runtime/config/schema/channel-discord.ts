@@ -1,6 +1,6 @@
 /** `channels.discord`. */
 import * as z from "zod";
-import { ackKeys, built, mediaMaxMb, reactionKeys, webAddress } from "./channel-keys.ts";
+import { ackKeys, built, mediaMaxMb, reactionKeys, roomKeys, webAddress } from "./channel-keys.ts";
 import { key, later } from "./note.ts";
 import { anyMap, anyValue, listOfSenders, platformId, secret } from "./values.ts";
 
@@ -15,10 +15,7 @@ const heard = () => ({
     listOfSenders().optional(),
   ),
   roles: key("Roles whose members are heard.", z.array(platformId()).optional()),
-  tools: later("tools of guilds", "Use `groups` with the id of the channel.", anyMap().optional()),
-  toolsBySender: later("tools of guilds", "Use `groups` with the id of the channel.", anyMap().optional()),
-  skills: later("skills of guilds", "Use `groups` with the id of the channel.", anyValue()),
-  systemPrompt: later("prompts of guilds", "Use `groups` with the id of the channel.", z.string().optional()),
+  ...roomKeys(),
 });
 
 const guild = () =>

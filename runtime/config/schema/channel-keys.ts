@@ -26,6 +26,20 @@ export const implicitMentions = () =>
     threadParticipation: key("In a thread that it is part of, the agent is meant.", z.boolean().optional()),
   });
 
+/** What counts for those who work in a room. */
+export const roomKeys = () => ({
+  tools: key("Narrows the tools of turns that messages there begin.", toolLists().optional()),
+  toolsBySender: toolsBySender(),
+  skills: key(
+    "Names of the skills that an agent's model may use there, of those that it has; `[]` = none. Default: all of them.",
+    z.array(filledText()).max(limits.roomSkillsMax).optional(),
+  ),
+  systemPrompt: key(
+    "Said to an agent's model there, beside everything else.",
+    z.string().max(limits.roomPromptCharsMax).optional(),
+  ),
+});
+
 export const group = () =>
   z.looseObject({
     enabled: key("`false` shuts the group out.", z.boolean().optional()),
@@ -34,16 +48,7 @@ export const group = () =>
       z.boolean().optional(),
     ),
     users: key("Senders that are heard in this group; instead of `groupAllowFrom`.", listOfSenders().optional()),
-    tools: key("Narrows the tools of turns that messages of this group begin.", toolLists().optional()),
-    toolsBySender: toolsBySender(),
-    skills: key(
-      "Names of the skills that an agent's model may use in this group, of those that it has; `[]` = none. Default: all of them.",
-      z.array(filledText()).max(limits.roomSkillsMax).optional(),
-    ),
-    systemPrompt: key(
-      "Said to an agent's model in this group, beside everything else.",
-      z.string().max(limits.roomPromptCharsMax).optional(),
-    ),
+    ...roomKeys(),
   });
 
 /** What every channel has, at its root and again in each account. Made once: as schemas of their own they were half of the memory of all. */

@@ -14,7 +14,7 @@ import {
 import { schedulePairingId } from "../../../auth/compile-pairings.ts";
 import { isNamed, mcpTools, memoryTools } from "../../../auth/tool-names.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
-import { findGroupTools, findRules } from "../../groups/index.ts";
+import { type ConversationFacts, findGroupTools, findRules } from "../../groups/index.ts";
 import type { EnvelopeHeader } from "../../kernel/envelope.ts";
 import type { Refusal } from "../../kernel/errors.ts";
 import type { JudgedTurn } from "../../kernel/settings.ts";
@@ -22,7 +22,7 @@ import { isSubagentKey, parseSessionKey, sessionKind } from "../../routing/index
 import type { Logger } from "../driver.ts";
 import type { Mcp } from "../mcp.ts";
 import { isSandboxed } from "../sandboxed.ts";
-import { readRoom } from "../told-room.ts";
+import { factsOfKey, factsOfRoute, factsOfSender } from "../conversation-facts.ts";
 import { describeTools } from "./specs.ts";
 import type { ToolTable } from "./table.ts";
 
@@ -204,8 +204,8 @@ function questionOf(header: EnvelopeHeader, config: ResolvedConfig): ToolQuestio
     const group = groupOfTimer(header, config);
     return group === undefined ? about : { ...about, group };
   }
-  const { channel, accountId, peer, parentPeer, senderId: id, senderName: name } = from;
-  const group = groupOf(config, channel, accountId, peer, parentPeer);
+  const { channel, accountId, senderId: id, senderName: name } = from;
+  const group = groupOf(config, accountId, factsOfSender(from));
   return {
     ...about,
     sender: { channel, id, ...(name === undefined ? {} : { name }) },
@@ -219,25 +219,17 @@ function groupOfTimer(
   config: ResolvedConfig,
 ): GroupTools | undefined {
   if (from.type !== "timer" || via !== schedulePairingId(agentId)) return undefined;
-  if (route.type === "channel")
-    return groupOf(config, route.channel, route.accountId, `${route.peerKind}:${route.peerId}`, route.parentPeer);
-  const parsed = parseSessionKey(sessionKey);
-  if (parsed.shape !== "agent" || parsed.session.type !== "room") return undefined;
-  const { channel, kind, roomId } = parsed.session;
-  return groupOf(config, channel, "default", `${kind}:${roomId}`);
+  return route.type === "channel"
+    ? groupOf(config, route.accountId, factsOfRoute(route))
+    : groupOf(config, "default", factsOfKey(sessionKey));
 }
 
-/** Peers as a principal names them: `<kind>:<id>`. */
+/** Undefined: it is in no room, or nothing is written about that. */
 export function groupOf(
   config: Pick<ResolvedConfig, "groups">,
-  channel: string,
   accountId: string,
-  peer: string,
-  parentPeer?: string,
+  facts: ConversationFacts | undefined,
 ): GroupTools | undefined {
-  const room = readRoom(peer);
-  const parent = parentPeer === undefined ? undefined : readRoom(parentPeer);
-  if (room === undefined) return undefined;
-  const facts = { channel, peer: room, ...(parent === undefined ? {} : { parentPeer: parent }) };
-  return findGroupTools(findRules(config.groups, channel, accountId), facts);
+  if (facts === undefined || facts.peer.kind === "direct") return undefined;
+  return findGroupTools(findRules(config.groups, facts.channel, accountId), facts);
 }

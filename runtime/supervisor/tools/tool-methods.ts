@@ -97,7 +97,9 @@ export function makeToolMethods(
       await mcp.ready(agentId);
       const channel = sender?.channel ?? group?.channel ?? "";
       const rules =
-        group === undefined ? undefined : groupOf(config, channel, group.accountId ?? "default", `group:${group.id}`);
+        group === undefined
+          ? undefined
+          : groupOf(config, group.accountId ?? "default", { channel, peer: { kind: "channel", id: group.id } });
       const judged = desk.explain(
         {
           agentId,

@@ -11,6 +11,7 @@ const groups = groupsOf({
       accounts: { default: { botToken: "t" }, work },
     },
     slack: { channels: { C1: { systemPrompt: "of the channel" } } },
+    discord: { guilds: { "1": { systemPrompt: "of the guild" }, "2": { skills: [] } } },
   },
 });
 const from = (peer: string, channel = "telegram", accountId = "default", parentPeer?: string): Principal => ({
@@ -42,6 +43,12 @@ test.each([
     from("channel:T9", "slack", "default", "channel:C1"),
     "agent:ann:slack:channel:c1",
     { systemPrompt: "of the channel" },
+  ],
+  [
+    "one of a guild",
+    { ...from("channel:22", "discord"), guildId: "1" },
+    "agent:ann:discord:channel:22",
+    { systemPrompt: "of the guild" },
   ],
   ["one of any other group", from("group:-2"), "agent:ann:telegram:group:-2", { skills: ["notes"] }],
   ["one of a group about which only blanks are written", from("group:-3"), "agent:ann:telegram:group:-3", undefined],

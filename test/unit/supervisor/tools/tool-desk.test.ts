@@ -137,6 +137,32 @@ describe("the tools of a turn", () => {
     expect(namesOf(desk.describe({ messages: [sender("7")] }, held, true))).toEqual(held);
   });
 
+  it("are in a guild those of its channel, of the guild, or of every guild, also for what an agent lets happen there", () => {
+    const guilds = {
+      "1": {
+        tools: { deny: ["sessions_list"] },
+        channels: { "22": { tools: { allow: ["session_status"] } }, "*": {} },
+      },
+      "*": { tools: { deny: ["sessions_send"] } },
+    };
+    const { desk } = makeDesk({}, {}, { discord: { guilds } });
+    const place = { channel: "discord", accountId: "default" };
+    const said = (id: string, guildId: string): EnvelopeHeader =>
+      from({ type: "channel", ...place, peer: `channel:${id}`, guildId, senderId: "7" });
+    const job = (id: string, guildId: string): EnvelopeHeader => ({
+      ...from({ type: "timer", agentId: "main", timerId: "j-1" }),
+      via: "config:schedule:main",
+      replyRoute: { type: "channel", ...place, peerKind: "channel", peerId: id, guildId },
+    });
+    for (const header of [said, job]) {
+      const left = (id: string, guildId: string) =>
+        namesOf(desk.describe({ messages: [header(id, guildId)] }, held, true));
+      expect(left("22", "1")).toEqual(["session_status"]);
+      expect(left("23", "1")).toEqual(held.filter((tool) => tool !== "sessions_list"));
+      expect(left("22", "2")).toEqual(held.filter((tool) => tool !== "sessions_send"));
+    }
+  });
+
   it("are in a thread those of the channel that it hangs from, for a message, an answer to it, and what an agent lets happen there", () => {
     const groups = { "222": { tools: { deny: ["sessions_list"] } } };
     const { desk } = makeDesk({}, {}, { discord: { groups } });
