@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { ackKeys, built, mediaMaxMb, reactionKeys, roomKeys, webAddress } from "./channel-keys.ts";
 import { key, later } from "./note.ts";
-import { anyMap, anyValue, listOfSenders, platformId, secret } from "./values.ts";
+import { anyMap, listOfSenders, platformId, secret } from "./values.ts";
 
 /** Names change, and whoever may rename a channel would then decide who is served. */
 const guildId = () =>

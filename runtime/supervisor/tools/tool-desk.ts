@@ -18,7 +18,7 @@ import { type ConversationFacts, findGroupTools, findRules } from "../../groups/
 import type { EnvelopeHeader } from "../../kernel/envelope.ts";
 import type { Refusal } from "../../kernel/errors.ts";
 import type { JudgedTurn } from "../../kernel/settings.ts";
-import { isSubagentKey, parseSessionKey, sessionKind } from "../../routing/index.ts";
+import { isSubagentKey, sessionKind } from "../../routing/index.ts";
 import type { Logger } from "../driver.ts";
 import type { Mcp } from "../mcp.ts";
 import { isSandboxed } from "../sandboxed.ts";

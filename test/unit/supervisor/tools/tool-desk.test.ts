@@ -158,8 +158,8 @@ describe("the tools of a turn", () => {
       const left = (id: string, guildId: string) =>
         namesOf(desk.describe({ messages: [header(id, guildId)] }, held, true));
       expect(left("22", "1")).toEqual(["session_status"]);
-      expect(left("23", "1")).toEqual(held.filter((tool) => tool !== "sessions_list"));
-      expect(left("22", "2")).toEqual(held.filter((tool) => tool !== "sessions_send"));
+      expect(left("23", "1")).toEqual(held.filter((name) => name !== "sessions_list"));
+      expect(left("22", "2")).toEqual(held.filter((name) => name !== "sessions_send"));
     }
   });
 
