@@ -152,6 +152,7 @@ const gateway = {
       proxy: restart("gateway.auth.trustedProxy", "clients that are connected were admitted under it"),
     },
   },
+  loginRule: live("gateway.auth.rateLimit"),
   trustedProxies: live("gateway.trustedProxies"),
   http: live("gateway.http"),
   metrics: live("gateway.metrics"),

@@ -3,7 +3,7 @@ import { nanosPerDollar } from "../kernel/usage.ts";
 import { createHash } from "node:crypto";
 import path from "node:path";
 import type { WithReferences } from "../broker/port.ts";
-import type { WebhookAccount } from "../edge/settings.ts";
+import type { LoginRule, WebhookAccount } from "../edge/settings.ts";
 import { failure } from "../kernel/errors.ts";
 import { findQueueMode, type QueuePolicy } from "../kernel/queues.ts";
 import { limits } from "../kernel/limits.ts";
@@ -341,6 +341,7 @@ function resolveGateway(draft: Draft, { port }: ConfigOverrides): ResolvedConfig
   const { controlUi } = draft.config.gateway;
   const host = findHost(draft);
   const auth = findGatewayAuth(draft);
+  const { rateLimit } = draft.config.gateway.auth;
   const figures = readCredential(
     ["gateway", "metrics", "scrapeToken"],
     draft.config.gateway.metrics.scrapeToken,
@@ -353,6 +354,7 @@ function resolveGateway(draft: Draft, { port }: ConfigOverrides): ResolvedConfig
     host: host.host,
     port: port ?? parsePort(findPortVariable(draft) ?? "") ?? draft.config.gateway.port,
     auth,
+    ...(rateLimit === undefined ? {} : { loginRule: loginRuleOf(rateLimit) }),
     trustedProxies: draft.config.gateway.trustedProxies,
     http: {
       chatCompletions: draft.config.gateway.http.endpoints.chatCompletions.enabled,
@@ -373,6 +375,11 @@ function resolveGateway(draft: Draft, { port }: ConfigOverrides): ResolvedConfig
     },
   };
 }
+
+const loginRuleOf = ({
+  maxAttempts,
+  ...rest
+}: NonNullable<Draft["config"]["gateway"]["auth"]["rateLimit"]>): LoginRule => ({ failuresMax: maxAttempts, ...rest });
 
 function resolveJobPosts(draft: Draft): ResolvedConfig["jobPosts"] {
   const { webhookToken, webhookAllowedHosts } = draft.config.cron;

@@ -6,7 +6,7 @@ import type { ResetRule } from "../store/port.ts";
 import type { ChannelAccounts } from "../../channels/built.ts";
 import type { Delivery, Policy, SessionToolsVisibility } from "../../auth/policy.ts";
 import type { SendPolicy } from "../../auth/send-policy.ts";
-import type { AuthSettings, HookMapping, WebhookSettings } from "../edge/settings.ts";
+import type { AuthSettings, HookMapping, LoginRule, WebhookSettings } from "../edge/settings.ts";
 import type { ExecRules } from "../../auth/exec-policy.ts";
 import type { McpRules, ToolRules } from "../../auth/tool-policy.ts";
 import type { ModelSettings, SecretText, WithReferences } from "../broker/port.ts";
@@ -312,6 +312,8 @@ export interface ResolvedConfig {
     readonly host: string;
     readonly port: number;
     readonly auth: WithReferences<AuthSettings>;
+    /** Absent: the gateway's own bounds hold. */
+    readonly loginRule?: LoginRule;
     readonly trustedProxies: readonly string[];
     /** Endpoints for other programs. */
     /** What opens the gateway's figures and nothing else. */

@@ -1,11 +1,9 @@
 /**
- * Failed attempts to authenticate, per address: after `failuresMax` within a minute the address is locked out for
+ * Failed attempts to authenticate, per address: after `failuresMax` within `windowMs` the address is locked out for
  * `lockoutMs`. In memory and bounded. It stands before the credential is looked at and knows nothing of credentials, so no
  * input of a client can switch it off. Source: behaviour §4.10.
  */
 import { isIPv6 } from "node:net";
-
-const windowMs = 60_000;
 
 interface AddressRecord {
   failures: number;
@@ -19,19 +17,26 @@ export interface Attempts {
   failed(key: string): void;
 }
 
-export interface AttemptsOptions {
+export interface AttemptsRule {
   readonly failuresMax: number;
+  readonly windowMs: number;
   readonly lockoutMs: number;
+}
+
+export interface AttemptsOptions {
+  /** As it is now; a lockout that has begun stays as it began. */
+  readonly rule: () => AttemptsRule;
   readonly addressesMax: number;
   readonly now: () => number;
 }
 
-export function makeAttempts({ failuresMax, lockoutMs, addressesMax, now }: AttemptsOptions): Attempts {
+export function makeAttempts({ rule, addressesMax, now }: AttemptsOptions): Attempts {
   const records = new Map<string, AddressRecord>();
   return {
     lockedMs: (key) => Math.max(0, (records.get(key)?.lockedUntilMs ?? 0) - now()),
     failed: (key) => {
       const at = now();
+      const { failuresMax, windowMs, lockoutMs } = rule();
       let record = records.get(key);
       if (record === undefined || (at - record.sinceMs >= windowMs && record.lockedUntilMs <= at)) {
         record = { failures: 0, sinceMs: at, lockedUntilMs: 0 };

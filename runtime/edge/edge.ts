@@ -8,7 +8,7 @@ import { createServer, type Server } from "node:http";
 import { makeWebhookClient, type WebhookClient } from "../../channels/webhook/index.ts";
 import { failure } from "../kernel/errors.ts";
 import type { SecretReader } from "../broker/secret-refs.ts";
-import { type Attempts, makeAttempts } from "./attempts.ts";
+import { type Attempts, type AttemptsRule, makeAttempts } from "./attempts.ts";
 import { type EdgeBounds, makeBounds } from "./bounds.ts";
 import { makeSecret } from "./credential.ts";
 import { type DoorNotes, makeDoorNotes } from "./door-notes.ts";
@@ -24,7 +24,7 @@ import { makeMetricsRoutes } from "./metrics-route.ts";
 import { makeOriginRules, type OriginRules } from "./origin.ts";
 import { loadPage, type Page } from "./page.ts";
 import type { EdgeForKernel, KernelForEdge } from "./port.ts";
-import type { ChangeableSettings, EdgeSettings } from "./settings.ts";
+import type { ChangeableSettings, LoginRule, EdgeSettings } from "./settings.ts";
 import { makeRunListeners, type RunListeners } from "./programs/call.ts";
 import { makeProgramDoor, type ProgramDoor } from "./programs/door.ts";
 import { makeProgramRoutes } from "./programs/routes.ts";
@@ -170,9 +170,17 @@ async function assemble(parts: Parts, makeClient: typeof makeWebhookClient): Pro
   const { settings, kernel, log, bounds, now } = parts;
   const startedAtMs = now();
   const uptimeMs = (): number => now() - startedAtMs;
-  const limited = (failuresMax: number, lockoutMs: number): Attempts =>
-    makeAttempts({ failuresMax, lockoutMs, addressesMax: bounds.attemptAddressesMax, now });
-  const webhookAttempts = limited(bounds.webhookAuthFailuresPerMinute, bounds.webhookAuthLockoutMs);
+  const limited = (rule: () => AttemptsRule): Attempts =>
+    makeAttempts({ rule, addressesMax: bounds.attemptAddressesMax, now });
+  const perMinute = (failuresMax: number, lockoutMs: number): AttemptsRule => ({
+    failuresMax,
+    windowMs: 60_000,
+    lockoutMs,
+  });
+  const ofWebhooks = perMinute(bounds.webhookAuthFailuresPerMinute, bounds.webhookAuthLockoutMs);
+  const webhookAttempts = limited(() => ofWebhooks);
+  const usualLogin = { ...perMinute(bounds.authFailuresPerMinute, bounds.authLockoutMs), exemptLoopback: true };
+  const loginRule = (): LoginRule => changing.settings.loginRule ?? usualLogin;
   const listeners = makeRunListeners();
   const programs = makeProgramDoor({
     callers: settings.callers,
@@ -232,7 +240,8 @@ async function assemble(parts: Parts, makeClient: typeof makeWebhookClient): Pro
     log,
     now,
     rules,
-    attempts: limited(bounds.authFailuresPerMinute, bounds.authLockoutMs),
+    attempts: limited(loginRule),
+    exemptsLoopback: () => loginRule().exemptLoopback,
     proxies,
     ...(settings.auth.mode === "trusted-proxy" ? { proxyRule: settings.auth.proxy } : {}),
     basePath: settings.page.basePath,
@@ -269,7 +278,8 @@ async function assemble(parts: Parts, makeClient: typeof makeWebhookClient): Pro
   };
   const change = (changed: ChangeableSettings): void => {
     const before = changing.settings.auth;
-    changing = make({ ...changing.settings, ...changed });
+    const { loginRule: _before, ...others } = changing.settings;
+    changing = make({ ...others, ...changed });
     if (JSON.stringify(before) === JSON.stringify(changed.auth)) return;
     sockets.closeShared("the gateway's token or password has changed: connect again with the new one");
     programs.closeShared();

@@ -1,4 +1,5 @@
 /** What the edge is told by the configuration. */
+import type { AttemptsRule } from "./attempts.ts";
 import type { PlatformDoor } from "./platform-door.ts";
 import type { CallerKey, HookWishes } from "./port.ts";
 
@@ -19,12 +20,20 @@ export interface ProxyRule {
   readonly allowUsers: readonly string[];
 }
 
+/** Wrong credentials of WebSocket clients (`gateway.auth.rateLimit`). */
+export interface LoginRule extends AttemptsRule {
+  /** Programs of this machine are not counted; pages in its browsers are all the same. */
+  readonly exemptLoopback: boolean;
+}
+
 export interface EdgeSettings {
   readonly host: string;
   readonly port: number;
   readonly version: string;
   readonly bootId: string;
   readonly auth: AuthSettings;
+  /** Absent: as the bounds of the edge have it, and programs of this machine are exempt. */
+  readonly loginRule?: LoginRule;
   /** Addresses and networks whose headers about the client behind them are believed. */
   readonly trustedProxies: readonly string[];
   /** The local operator's key (hex), from the 0600 key file. */
@@ -60,7 +69,16 @@ export interface EdgeSettings {
 /** What may change while the edge listens. With another secret, clients that were admitted for the old one have to connect again. */
 export type ChangeableSettings = Pick<
   EdgeSettings,
-  "auth" | "trustedProxies" | "allowedOrigins" | "hooks" | "programs" | "metrics" | "webhook" | "platforms" | "snapshot"
+  | "auth"
+  | "loginRule"
+  | "trustedProxies"
+  | "allowedOrigins"
+  | "hooks"
+  | "programs"
+  | "metrics"
+  | "webhook"
+  | "platforms"
+  | "snapshot"
 >;
 
 /** What a hook makes of payloads of another program. */

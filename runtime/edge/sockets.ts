@@ -25,6 +25,8 @@ import { clientAddress, identify, type Proxies } from "./trusted-proxy.ts";
 import { httpStatus } from "./wire-error.ts";
 
 export interface SocketDeps extends Omit<ConnectionDeps, "caller" | "closed" | "hello" | "budget"> {
+  /** Whether programs of this machine may try as often as they like. */
+  readonly exemptsLoopback: () => boolean;
   readonly hello: Pick<Hello, "greet" | "left" | "agentsChanged" | "close">;
   readonly rules: OriginRules;
   readonly proxies: Proxies;
@@ -195,12 +197,12 @@ function judgeUpgrade(
 
 /**
  * A browser on this machine is counted by its page, since any page may try; a program on this machine is not counted, since
- * it could as well read the key file. Source: behaviour §4.10.
+ * it could as well read the key file, unless the operator wants that. Source: behaviour §4.10.
  */
 function callerOf(
   request: IncomingMessage,
   entrance: Entrance,
-  { proxies, proxyRule }: Pick<SocketDeps, "proxies" | "proxyRule">,
+  { proxies, proxyRule, exemptsLoopback }: Pick<SocketDeps, "proxies" | "proxyRule" | "exemptsLoopback">,
 ): ConnectionDeps["caller"] {
   const { headers, socket } = request;
   if (entrance === "operator")
@@ -212,7 +214,8 @@ function callerOf(
   const local = isLoopback(socket.remoteAddress) && !isForwarded(headers) && proxy?.type !== "user";
   const facts = { operator: false, local, browser, remoteIp, ...(proxy === undefined ? {} : { proxy }) };
   if (!local) return { ...facts, attemptsKey: addressKey(remoteIp) };
-  return { ...facts, attemptsKey: browser ? `origin ${headers.origin}` : undefined };
+  if (browser) return { ...facts, attemptsKey: `origin ${headers.origin}` };
+  return { ...facts, attemptsKey: exemptsLoopback() ? undefined : addressKey(remoteIp) };
 }
 
 function refuseUpgrade(socket: Duplex, refusal: Refusal): void {

@@ -479,6 +479,10 @@ export const limits = {
   /** Wrong credentials on a WebSocket per address in a minute, and how long it is locked out then. Source: behaviour §4.10. */
   authFailuresPerMinute: 10,
   authLockoutMs: 5 * 60_000,
+  /** The most that `gateway.auth.rateLimit` may say: beyond these it bounds nothing, or locks people out of their own gateway. */
+  authFailuresCeiling: 1_000,
+  authWindowMsMax: 60 * 60_000,
+  authLockoutMsMax: 24 * 60 * 60_000,
   /** Addresses whose failed attempts are remembered; the oldest is forgotten first. */
   attemptAddressesMax: 10_000,
   /** Time that a client has for the head of an HTTP request, and then for its body. */

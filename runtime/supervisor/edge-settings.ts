@@ -15,6 +15,7 @@ export function changeableSettings({
 }: ResolvedConfig): WithReferences<ChangeableSettings> {
   return {
     auth: gateway.auth,
+    ...(gateway.loginRule === undefined ? {} : { loginRule: gateway.loginRule }),
     trustedProxies: gateway.trustedProxies,
     allowedOrigins: gateway.controlUi.allowedOrigins,
     hooks: {

@@ -3,7 +3,17 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { limits } from "../../runtime/kernel/limits.ts";
 import type { GatewayEvent } from "../../runtime/edge/port.ts";
 import { errorRegister, type ErrorCode, failure } from "../../runtime/kernel/errors.ts";
-import { ask, type Frame, gatewayToken, openClient, openEdge, openRaw, operatorKey, tryUpgrade } from "./edge-kit.ts";
+import {
+  ask,
+  type Frame,
+  gatewayToken,
+  openClient,
+  openEdge,
+  settingsWith,
+  openRaw,
+  operatorKey,
+  tryUpgrade,
+} from "./edge-kit.ts";
 
 const isEvent = (name: string) => (frame: Frame) => frame.type === "event" && frame.event === name;
 const upgradeHead =
@@ -443,6 +453,22 @@ describe("modes and addresses", () => {
     // It is judged again: a page needs a device beside the token.
     expect((await connectAs(page, gatewayToken)).error.details.code).toBe("DEVICE_IDENTITY_REQUIRED");
     expect((await connectAs(page, operatorKey)).ok).toBe(true);
+  });
+
+  it("gateway.auth.rateLimit says after how many wrong tokens, for how long, and whether programs of this machine are counted", async () => {
+    const loginRule = { failuresMax: 2, windowMs: 10_000, lockoutMs: 7_000, exemptLoopback: false };
+    const { edge, port, clock, assetsDir } = await openEdge({ settings: { loginRule } });
+    const code = async (token: string) => (await openClient(port).connect({ auth: { token } })).error?.details.code;
+    expect(await code("wrong")).toBe("AUTH_TOKEN_MISMATCH");
+    clock.ms += 10_000;
+    for (let n = 0; n < 2; n += 1) expect(await code("wrong")).toBe("AUTH_TOKEN_MISMATCH");
+    expect(await openClient(port).connect()).toMatchObject({
+      error: { details: { code: "AUTH_RATE_LIMITED" }, retryAfterMs: 7_000 },
+    });
+    clock.ms += 7_000;
+    expect((await openClient(port).connect()).ok).toBe(true);
+    await edge.configure(settingsWith(assetsDir));
+    for (let n = 0; n < 12; n += 1) expect(await code("wrong")).toBe("AUTH_TOKEN_MISMATCH");
   });
 
   it("clients behind a proxy on this machine are counted", async () => {

@@ -47,15 +47,20 @@ const auth = z.strictObject({
       .optional(),
   ),
   allowTailscale: later("Tailscale", "Accept the network's own identity.", z.boolean().optional()),
-  rateLimit: later(
-    "configurable rate limits",
-    "Wrong attempts before an address is locked out.",
+  rateLimit: key(
+    "Wrong credentials of WebSocket clients from one address, or from one page of this machine.",
     z
       .strictObject({
-        maxAttempts: z.int().positive().default(10),
-        windowMs: z.int().positive().default(60_000),
-        lockoutMs: z.int().positive().default(300_000),
-        exemptLoopback: z.boolean().default(true),
+        maxAttempts: key(
+          "With so many the address is locked out.",
+          z.int().min(1).max(limits.authFailuresCeiling).default(limits.authFailuresPerMinute),
+        ),
+        windowMs: key("Within so many milliseconds.", z.int().min(1_000).max(limits.authWindowMsMax).default(60_000)),
+        lockoutMs: key("For so many.", z.int().min(1_000).max(limits.authLockoutMsMax).default(limits.authLockoutMs)),
+        exemptLoopback: key(
+          "Programs of this machine are not counted. `cloister` on it comes in by a socket, and is counted in no case.",
+          z.boolean().default(true),
+        ),
       })
       .optional(),
   ),

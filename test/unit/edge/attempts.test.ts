@@ -3,9 +3,11 @@ import { addressKey, makeAttempts } from "../../../runtime/edge/attempts.ts";
 
 function setup(addressesMax = 100) {
   let at = 1_000_000;
-  const attempts = makeAttempts({ failuresMax: 3, lockoutMs: 300_000, addressesMax, now: () => at });
+  let rule = { failuresMax: 3, windowMs: 60_000, lockoutMs: 300_000 };
+  const attempts = makeAttempts({ rule: () => rule, addressesMax, now: () => at });
   return {
     attempts,
+    change: (changes: Partial<typeof rule>) => (rule = { ...rule, ...changes }),
     pass: (ms: number) => (at += ms),
     fail: (key: string, times: number) => range(times).forEach(() => attempts.failed(key)),
   };
@@ -36,6 +38,19 @@ describe("failed attempts", () => {
     pass(60_000);
     fail("a", 2);
     expect(attempts.lockedMs("a")).toBe(0);
+  });
+
+  it("are judged by the rule as it is when they come, and a lockout stays as it began", () => {
+    const { attempts, change, pass, fail } = setup();
+    fail("a", 3);
+    change({ failuresMax: 2, windowMs: 1_000, lockoutMs: 5_000 });
+    expect(attempts.lockedMs("a")).toBe(300_000);
+    fail("b", 1);
+    pass(1_000);
+    fail("b", 1);
+    expect(attempts.lockedMs("b")).toBe(0);
+    fail("b", 1);
+    expect(attempts.lockedMs("b")).toBe(5_000);
   });
 
   it("are kept for a bounded number of addresses, the oldest going first", () => {

@@ -35,7 +35,12 @@ const door = (mode: Door["mode"], shared?: string): Door => ({
   operatorKey: makeSecret(operatorKey, "key file"),
   ...(shared === undefined ? {} : { shared: makeSecret(shared, "gateway.auth") }),
 });
-const attempts = () => makeAttempts({ failuresMax: 10, lockoutMs: 300_000, addressesMax: 100, now: () => now });
+const attempts = () =>
+  makeAttempts({
+    rule: () => ({ failuresMax: 10, windowMs: 60_000, lockoutMs: 300_000 }),
+    addressesMax: 100,
+    now: () => now,
+  });
 const decide = (sent: ConnectParams, from = caller(), at = door("token", secret), counted = attempts()) =>
   decideAdmission(sent, from, at, counted);
 const code = (admission: ReturnType<typeof decide>): unknown =>

@@ -19,7 +19,11 @@ function open() {
   const door = makeProgramDoor({
     callers: [shop, desk],
     door: () => ({ operatorKey: makeSecret("of-operator", "key"), shared: makeSecret("of-all", "token") }),
-    attempts: makeAttempts({ failuresMax: 10, lockoutMs: 1_000, addressesMax: 10, now: () => 0 }),
+    attempts: makeAttempts({
+      rule: () => ({ failuresMax: 10, windowMs: 60_000, lockoutMs: 1_000 }),
+      addressesMax: 10,
+      now: () => 0,
+    }),
     bounds: makeBounds({}),
     now: () => 0,
   });
