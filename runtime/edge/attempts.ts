@@ -4,6 +4,7 @@
  * input of a client can switch it off. Source: behaviour §4.10.
  */
 import { isIPv6 } from "node:net";
+import type { AttemptsRule } from "./settings.ts";
 
 interface AddressRecord {
   failures: number;
@@ -15,12 +16,6 @@ export interface Attempts {
   /** Milliseconds until this address may try again; 0 when it may now. */
   lockedMs(key: string): number;
   failed(key: string): void;
-}
-
-export interface AttemptsRule {
-  readonly failuresMax: number;
-  readonly windowMs: number;
-  readonly lockoutMs: number;
 }
 
 export interface AttemptsOptions {

@@ -1,5 +1,4 @@
 /** What the edge is told by the configuration. */
-import type { AttemptsRule } from "./attempts.ts";
 import type { PlatformDoor } from "./platform-door.ts";
 import type { CallerKey, HookWishes } from "./port.ts";
 
@@ -18,6 +17,13 @@ export interface ProxyRule {
   readonly requiredHeaders: readonly string[];
   /** Empty: every user that the proxy has let through. */
   readonly allowUsers: readonly string[];
+}
+
+/** With so many failures within the window an address is locked out. */
+export interface AttemptsRule {
+  readonly failuresMax: number;
+  readonly windowMs: number;
+  readonly lockoutMs: number;
 }
 
 /** Wrong credentials of WebSocket clients (`gateway.auth.rateLimit`). */
