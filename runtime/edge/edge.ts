@@ -166,17 +166,18 @@ export function makeEdge(
   };
 }
 
+const perMinute = (failuresMax: number, lockoutMs: number): AttemptsRule => ({
+  failuresMax,
+  windowMs: 60_000,
+  lockoutMs,
+});
+
 async function assemble(parts: Parts, makeClient: typeof makeWebhookClient): Promise<Open> {
   const { settings, kernel, log, bounds, now } = parts;
   const startedAtMs = now();
   const uptimeMs = (): number => now() - startedAtMs;
   const limited = (rule: () => AttemptsRule): Attempts =>
     makeAttempts({ rule, addressesMax: bounds.attemptAddressesMax, now });
-  const perMinute = (failuresMax: number, lockoutMs: number): AttemptsRule => ({
-    failuresMax,
-    windowMs: 60_000,
-    lockoutMs,
-  });
   const ofWebhooks = perMinute(bounds.webhookAuthFailuresPerMinute, bounds.webhookAuthLockoutMs);
   const webhookAttempts = limited(() => ofWebhooks);
   const usualLogin = { ...perMinute(bounds.authFailuresPerMinute, bounds.authLockoutMs), exemptLoopback: true };
