@@ -392,6 +392,7 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
       secrets.forget();
       speakers.clear();
     },
+    profileNames: (agentId, providerId) => profiles.names(agentId, providerId),
     async readSecrets() {
       secrets.forget();
       speakers.clear();

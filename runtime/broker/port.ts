@@ -223,6 +223,8 @@ export interface BrokerForKernel {
   /** Never rejects by itself. */
   embed(ask: EmbedAsk): Promise<EmbedEnd>;
   configure(settings: ModelSettings): Promise<void>;
+  /** Credentials of which the agent may have one tried first, by name. Rejects with what is wrong with their file. */
+  profileNames(agentId: string, providerId: string): Promise<readonly string[]>;
   /** What programs said counts no more, and those of the configuration that cannot be read are told. None is `renewed`: each call reads its own. */
   readSecrets(): Promise<SecretsRead>;
 }

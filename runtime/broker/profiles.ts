@@ -52,6 +52,8 @@ export interface ProfileStore {
    * wrong with the file.
    */
   find(agentId: string, provider: ProviderSettings, chosen?: string): Promise<Credentials>;
+  /** Which the agent's calls of a provider may be made with, by name, whether they can be used now or not. Reads and renews no secret; rejects as `find`. */
+  names(agentId: string, providerId: string): Promise<readonly string[]>;
 }
 
 export function makeProfiles(
@@ -108,14 +110,24 @@ export function makeProfiles(
     }
   };
 
+  /** The agent's own, else the default agent's. */
+  const look = async (
+    agentId: string,
+    providerId: string,
+  ): Promise<{ readonly isLocal: boolean; readonly found: Found }> => {
+    const { agents, defaultAgentId } = settings();
+    const local = await profilesOf(load, own(agents, agentId)?.agentDir, providerId);
+    if (local.ids.length > 0) return { isLocal: true, found: local };
+    return { isLocal: false, found: await profilesOf(load, own(agents, defaultAgentId)?.agentDir, providerId) };
+  };
+
   return {
+    names: async (agentId, providerId) => (await look(agentId, providerId)).found.ids,
     async find(agentId, provider, chosen) {
       const { agents, defaultAgentId, authOrder } = settings();
       const problems: Problem[] = [];
       const usable: Credential[] = [];
-      const local = await profilesOf(load, own(agents, agentId)?.agentDir, provider.id);
-      const isLocal = local.ids.length > 0;
-      const found = isLocal ? local : await profilesOf(load, own(agents, defaultAgentId)?.agentDir, provider.id);
+      const { isLocal, found } = await look(agentId, provider.id);
       const listed = found.order ?? own(authOrder, provider.id) ?? found.ids;
       const isThere = chosen !== undefined && found.ids.includes(chosen);
       const order = isThere ? [chosen, ...listed] : listed;

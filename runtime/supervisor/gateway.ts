@@ -222,6 +222,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     cancelChildren: (sessionKey) => subagents.cancelBelow(sessionKey, "the session that asked for it begins anew"),
     onSessionChanged,
     models: modelSettings,
+    profileNames: (...about) => models.profileNames(...about),
     nowMs,
   });
   const retention = makeRetention({

@@ -35,6 +35,8 @@ export interface Models {
   endCell(agentId: string, incarnation: number): void;
   /** The configuration is another one. */
   changed(): void;
+  /** As the broker's. */
+  profileNames(agentId: string, providerId: string): Promise<readonly string[]>;
   /** As the broker's. While there is none there is nothing to read. Never rejects. */
   readSecrets(): Promise<SecretsRead>;
   close(): Promise<void>;
@@ -155,6 +157,7 @@ export function makeModels({ kernel, settings, start, budgets, nowMs }: ModelsDe
       // One that is lost, or cannot start, is started with the settings of then.
       void thread?.then(({ remote }) => remote.configure(settings())).catch(() => undefined);
     },
+    profileNames: (...about) => withBroker((remote) => remote.profileNames(...about)),
     async readSecrets() {
       const read = await thread?.then(({ remote }) => remote.readSecrets()).catch(() => undefined);
       return read ?? nothingRead;

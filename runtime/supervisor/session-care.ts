@@ -4,9 +4,13 @@
  */
 import type { ModelSettings } from "../broker/port.ts";
 import { failure } from "../kernel/errors.ts";
-import type { ElevatedLevel } from "../kernel/session-choices.ts";
+import type { ChoiceChange, ElevatedLevel } from "../kernel/session-choices.ts";
 import type { SessionRow, Store } from "../store/port.ts";
+import type { Models } from "./models.ts";
 import { readChoices } from "./session-choices.ts";
+
+/** Names of credentials that a refusal tells. */
+const profilesToldMax = 20;
 
 export interface SessionPatch {
   /** `null` removes it. */
@@ -58,6 +62,8 @@ export function makeSessionCare(deps: {
   readonly mainOf: (agentId: string) => string;
   /** Which models agents may ask. */
   readonly models: () => Pick<ModelSettings, "agents" | "catalogue">;
+  /** Credentials that the agent's calls of a provider may be made with, by name. */
+  readonly profileNames: Models["profileNames"];
   readonly nowMs: () => number;
 }): SessionCare {
   const { store, nowMs } = deps;
@@ -90,10 +96,25 @@ export function makeSessionCare(deps: {
       );
   };
 
+  /** Whoever may choose a credential may know their names. */
+  const withProfile = async (agentId: string, change: ChoiceChange): Promise<ChoiceChange> => {
+    const { model, authProfile } = change;
+    if (typeof model !== "string" || typeof authProfile !== "string") return change;
+    const provider = model.slice(0, model.indexOf("/"));
+    const names = await deps.profileNames(agentId, provider);
+    if (names.includes(authProfile)) return change;
+    const there = names.length === 0 ? "none" : names.slice(0, profilesToldMax).join(", ");
+    throw failure(
+      "CLOISTER_REQUEST_INVALID",
+      `${provider} has no credential ${JSON.stringify(authProfile)} that ${agentId} may use; there ${names.length === 1 ? "is" : "are"} ${there}`,
+      "cloister models status shows them; without @ the model is asked with the first that can be used",
+    );
+  };
+
   return {
     async patch(key, agentId, { label, archived, pinned, model, thinking, verbose, elevated, sendPolicy, byAgent }) {
       const choices = {
-        ...readChoices(deps.models(), agentId, { model, thinking, verbose, byAgent }),
+        ...(await withProfile(agentId, readChoices(deps.models(), agentId, { model, thinking, verbose, byAgent }))),
         ...(elevated === undefined ? {} : { elevated }),
         ...(sendPolicy === undefined ? {} : { sendPolicy }),
       };

@@ -1,5 +1,6 @@
 /** The module `assistant` in a real cell: kernel, tool policy and broker are those of the gateway, the model follows rules. */
-import { readdir } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
+import path from "node:path";
 import { expect, test } from "vitest";
 import type { ScriptRule } from "../../runtime/broker/port.ts";
 import { makeBrokerStart } from "../../runtime/supervisor/start-broker.ts";
@@ -185,6 +186,12 @@ test("which credential a model is asked with is chosen by people alone: a tool t
   });
   const choices = async () => (await gateway.store.session("agent:main:main"))?.choices;
   expect(await choices()).toBeUndefined();
+  const { agentDir = "" } = gateway.config.agents[0] ?? {};
+  expect(await gateway.reply("main", `/model ${model}`)).toContain('scripted has no credential "work"');
+  expect(await choices()).toBeUndefined();
+  await mkdir(agentDir, { recursive: true });
+  const profiles = { work: { type: "api_key", provider: "scripted", key: "canary" } };
+  await writeFile(path.join(agentDir, "auth-profiles.json"), JSON.stringify({ profiles }));
   await gateway.reply("main", `/model ${model}`);
   expect(await choices()).toEqual({ model: "scripted/other", authProfile: "work" });
 });

@@ -105,6 +105,7 @@ async function play(script: readonly RecordedTurn[], module: Partial<TestAgent>)
     cancel: async () => undefined,
     embed: () => Promise.reject(new Error("this conversation has no vectors")),
     configure: async () => undefined,
+    profileNames: async () => [],
     readSecrets: async () => nothingRead,
   };
   const exec = execSettings({ tools: { exec: { security: "full", ask: "off" } } });

@@ -34,6 +34,7 @@ export function makeTellingModel(begin = ""): TellingModel {
     cancel: async () => undefined,
     embed: () => Promise.reject(new Error("this test has no vectors")),
     configure: async () => undefined,
+    profileNames: async () => [],
     readSecrets: async () => nothingRead,
   };
   return {

@@ -48,6 +48,18 @@ function open(files: Readonly<Record<string, object | string>>, settings: Partia
 const secretsOf = async (found: ReturnType<ReturnType<typeof makeProfiles>["find"]>) =>
   (await found).usable.map(({ secret }) => secret?.value);
 
+it("names those that an agent may have tried first: its own, else the default agent's, and of that provider alone", async () => {
+  const other = { type: "api_key", provider: "openai", key: "sk-o" };
+  const { profiles } = open({
+    main: { profiles: { "main:a": key("a"), "main:o": other } },
+    ana: { profiles: { "ana:o": other, "ana:late": { ...other, type: "token", expires: 1 } } },
+  });
+  expect(await profiles.names("ana", "anthropic")).toEqual(["main:a"]);
+  expect(await profiles.names("ana", "openai")).toEqual(["ana:o", "ana:late"]);
+  expect(await profiles.names("main", "google")).toEqual([]);
+  await expect(open({ ana: "{" }).profiles.names("ana", "openai")).rejects.toThrow("is not JSON");
+});
+
 describe("the credential that was chosen for a session", () => {
   const files = { main: { profiles: { a: key("a"), b: key("b"), c: key("c") }, order: { anthropic: ["b", "a"] } } };
 

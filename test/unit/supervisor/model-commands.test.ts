@@ -24,6 +24,7 @@ async function open() {
       },
       catalogue: ["p/large"],
     }),
+    profileNames: async (_agentId, provider) => (provider === "p" ? ["ada:work", "work"] : []),
     nowMs: () => 5,
   });
   const agents = new Map([
@@ -91,6 +92,15 @@ describe("/model, /think and /verbose", () => {
     await replyTo("/model p/large@work");
     expect(await replyTo("/model default")).toBe("Model: p/usual, as configured.");
     expect(await replyTo("/model p/large")).toContain("Model: p/large in this session");
+  });
+
+  it("with a credential that is not there is refused with those that are, and nothing changes", async () => {
+    const { replyTo } = await open();
+    await replyTo("/model p/large@work");
+    expect(await replyTo("/model p/small@nope")).toBe(
+      'Nothing was changed: p has no credential "nope" that ada may use; there are ada:work, work (cloister models status shows them; without @ the model is asked with the first that can be used)',
+    );
+    expect(await replyTo("/model", true)).toContain("Model: p/large, with the credential work first");
   });
 
   it("that the agent may not ask is refused with those that it may and the key, and nothing changes", async () => {

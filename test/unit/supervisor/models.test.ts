@@ -45,6 +45,7 @@ function open(...answers: readonly (Answer | undefined)[]) {
           cancel: async () => undefined,
           embed: async () => ({ ok: true, vectors: [], used: { input: 1, output: 0 } }),
           configure: async () => undefined,
+          profileNames: async () => [],
           readSecrets: async () => nothingRead,
         },
         stop: async () => void (thread.isStopped = true),

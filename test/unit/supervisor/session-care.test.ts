@@ -23,6 +23,7 @@ test("while a turn runs, the store is not asked; after it, the state is forgotte
     onSessionChanged: (key, _agentId, reason) => void asked.push(`${reason} ${key}`),
     mainOf: (agentId) => `agent:${agentId}:main`,
     models: () => ({ agents: { ann: { primary: "a/one", fallbacks: [], agentDir: "/ann" } }, catalogue: ["a/two"] }),
+    profileNames: async () => [],
     nowMs: () => 5,
   });
   await expect(care.reset("agent:ann:main", "ann")).rejects.toMatchObject({ code: "CLOISTER_BUSY" });
@@ -64,6 +65,7 @@ test("a deletion is refused while a turn runs; else the children end, then the s
     onSessionChanged: (key, _agentId, reason) => void asked.push(`${reason} ${key}`),
     mainOf: (agentId) => `agent:${agentId}:main`,
     models: () => ({ agents: { ann: { primary: "a/one", fallbacks: [], agentDir: "/ann" } }, catalogue: ["a/two"] }),
+    profileNames: async () => [],
     nowMs: () => 5,
   });
   await expect(care.delete("agent:ann:main", "ann")).rejects.toMatchObject({ code: "CLOISTER_REQUEST_INVALID" });
