@@ -13,7 +13,7 @@ import {
   openHead,
   type ReadableLog,
   readText,
-  rowKey,
+  rowReader,
 } from "./audit-chain.ts";
 import { checkAudit } from "./audit-check.ts";
 import { readAudit } from "./audit-pages.ts";
@@ -96,7 +96,9 @@ export function makeAuditReads(logs: Readonly<Record<AuditLog, ReadableLog>>): A
     },
     async auditHolds(log, n) {
       const { environment, key } = logs[log];
-      const text = readText(environment, rowKey(n));
+      const found = openHead(key, log, readText(environment, headKey));
+      // A row before the first may still stand in a block.
+      const text = "head" in found && n < found.head.first ? undefined : rowReader(environment)(n);
       if (text !== undefined) return hashOf(text);
       const anchor = readText(environment, anchorKey(n));
       return anchor === undefined ? undefined : openAnchor(key, log, anchor)?.hash;

@@ -3,7 +3,8 @@
  * which the store does not hold (docs/adr/0031-audit-chain.md). `decisions` is in the registry's environment, `traffic` in the journal's.
  *
  * Layout (`hash` is base64url of SHA-256, `seal` of HMAC-SHA-256; `json` is ASCII, so that no byte of it can be another and mean the same):
- *   ["audit", n]        → "<hash> <json of the row>"   `n` counts from 1 without a gap; `hash` is over log, n, the hash before and the json
+ *   ["audit", n]        → "<hash> <json of the row>"   `n` counts from 1 without a gap; `hash` is over log, n, the hash before and the json.
+ *                                                      Rows of one write are a block: their lines one below the other under the last one's number
  *   ["audit-head"]      → "<seal> <json of Head>"      the last row's number and hash, and the hash before the first row that is kept
  *   ["audit-anchor", n] → "<seal> <json of Anchor>"    every `anchorEvery` rows; it outlives its row
  * Rows and head change in one transaction, so that a crash leaves a log that ends somewhere, never one that is broken.
@@ -47,8 +48,12 @@ export const anchorEvery = 1_000;
 /** Rows beyond the bound that one write removes more than it adds: some milliseconds, where the bound was lowered. */
 const droppedPerWrite = 1_000;
 
+/** Rows of a block: a write with more makes several, so that one that is read or damaged is not long. */
+const rowsPerBlock = 64;
+
 const hashChars = 43;
 
+/** Of a row that was written alone, or of a block by its last row. */
 export const rowKey = (n: number): readonly [string, number] => ["audit", n];
 export const headKey = ["audit-head"] as const;
 export const anchorKey = (n: number): readonly [string, number] => ["audit-anchor", n];
@@ -69,6 +74,8 @@ export class AuditChain implements ReadableLog {
   #adding: AuditRow[] = [];
   /** The head that this program wrote last. One that reads otherwise is looked at first. */
   #written: { readonly text: string; readonly head: Head } | undefined;
+  /** The block of the rows that go next: with its last one it goes itself. */
+  #oldest: Block | undefined;
 
   constructor(environment: Environment, log: AuditLog, options: ChainOptions) {
     this.environment = environment;
@@ -102,18 +109,26 @@ export class AuditChain implements ReadableLog {
     if (rows.length === 0) return;
     const { head: before, fault } = this.#currentHead();
     let { n, hash: last } = before;
+    let block: string[] = [];
     for (const row of fault === undefined ? rows : [fault, ...rows]) {
       n += 1;
       const json = asciiJson(row);
       last = rowHash(this.log, n, last, json);
-      this.environment.put(rowKey(n), `${last} ${json}`);
+      if (block.push(`${last} ${json}`) === rowsPerBlock) block = this.#putBlock(n, block);
       if (n % anchorEvery === 0) this.#putAnchor({ n, hash: last, atMs: row.atMs, key: keyIdOf(this.key) });
     }
+    if (block.length > 0) this.#putBlock(n, block);
     const { first, base } = this.#drop(before, n, rows.length);
     const head: Head = { n, hash: last, first, base, key: keyIdOf(this.key) };
     const text = sealed(this.key, this.log, "head", head);
     this.environment.put(headKey, text);
     this.#written = { text, head };
+  }
+
+  /** What the next block begins with: nothing. */
+  #putBlock(last: number, lines: readonly string[]): string[] {
+    this.environment.put(rowKey(last), lines.join("\n"));
+    return [];
   }
 
   /** The head as it is stored; `fault` says what is wrong with it, as the first row of what comes now. */
@@ -141,19 +156,25 @@ export class AuditChain implements ReadableLog {
   }
 
   #keptRows(): { readonly first: number; readonly last: number; readonly hash: string } | undefined {
-    const first = nearestRow(this.environment, false);
-    const last = nearestRow(this.environment, true);
+    const first = firstRow(this.environment);
+    const last = nearestBlock(this.environment, true);
     if (first === undefined || last === undefined) return undefined;
-    return { first, last, hash: hashOf(readText(this.environment, rowKey(last))) };
+    return { first, last, hash: hashOf(rowReader(this.environment)(last)) };
   }
 
-  /** Removes the oldest rows beyond the bound, and the oldest anchors. */
-  #drop({ first, base }: Head, n: number, added: number): Pick<Head, "first" | "base"> {
-    const end = Math.min(n - this.#options.rowsMax + 1, first + added + droppedPerWrite);
-    if (end <= first) return { first, base };
-    const last = hashOf(readText(this.environment, rowKey(end - 1)));
-    for (let at = first; at < end; at += 1) this.environment.remove(rowKey(at));
-    return { first: end, base: last };
+  /** Removes the oldest rows beyond the bound: a block when all of its rows are. */
+  #drop(before: Head, n: number, added: number): Pick<Head, "first" | "base"> {
+    const end = Math.min(n - this.#options.rowsMax + 1, before.first + added + droppedPerWrite);
+    let { first, base } = before;
+    while (first < end) {
+      if (this.#oldest === undefined || first < this.#oldest.first || first > this.#oldest.last)
+        this.#oldest = blockFrom(this.environment, first);
+      const { first: firstLine, last, lines } = this.#oldest ?? { first, last: end, lines: [] };
+      if (last < end) this.environment.remove(rowKey(last));
+      first = Math.min(last + 1, end);
+      base = hashOf(lines[first - 1 - firstLine]);
+    }
+    return { first, base };
   }
 
   #putAnchor(anchor: Anchor): void {
@@ -173,10 +194,49 @@ export function readText(environment: Pick<Environment, "get">, key: readonly (s
   }
 }
 
-/** The number of the first or last row that there is, whatever the head says. */
-export function nearestRow(environment: Pick<Environment, "keys">, reverse: boolean): number | undefined {
+type Rows = Pick<Environment, "get" | "keys">;
+
+/** The number of the last row of the first or last block that there is, whatever the head says. */
+export function nearestBlock(environment: Rows, reverse: boolean): number | undefined {
   const [key] = environment.keys({ start: ["audit", 0], end: ["audit", top], reverse, limit: 1 });
   return key?.[1] as number | undefined;
+}
+
+/** The number of the first row that there is, whatever the head says. */
+export const firstRow = (environment: Rows): number | undefined => blockFrom(environment, 0)?.first;
+
+export interface Block {
+  readonly first: number;
+  readonly last: number;
+  /** From `first` to `last`. */
+  readonly lines: readonly string[];
+  /** Whether it had more lines before these, in the place of rows of the block before or of none. */
+  readonly hasMore: boolean;
+}
+
+/** The block with the row, or else the next one. */
+export function blockFrom(environment: Rows, n: number): Block | undefined {
+  const [key] = environment.keys({ start: rowKey(n), end: ["audit", top], limit: 1 });
+  if (key === undefined) return undefined;
+  const last = key[1] as number;
+  const [before] = environment.keys({ start: ["audit", 0], end: key, reverse: true, limit: 1 });
+  const lines = (readText(environment, key) ?? "").split("\n");
+  const room = last - ((before?.[1] as number | undefined) ?? 0);
+  return {
+    first: last - Math.min(lines.length, room) + 1,
+    last,
+    lines: lines.slice(-room),
+    hasMore: lines.length > room,
+  };
+}
+
+/** Gives the line of a row; undefined when there is none. Rows that are asked for one after the other are looked up once a block. */
+export function rowReader(environment: Rows): (n: number) => string | undefined {
+  let block: Block | undefined;
+  return (n) => {
+    if (block === undefined || n < block.first || n > block.last) block = blockFrom(environment, n);
+    return block?.lines[n - block.first];
+  };
 }
 
 export type FoundHead =

@@ -6,16 +6,18 @@ import { limits } from "../kernel/limits.ts";
 import {
   anchorEvery,
   anchorKey,
+  blockFrom,
+  firstRow,
   type Head,
   hashOf,
   jsonOf,
-  nearestRow,
+  nearestBlock,
   openAnchor,
   openHead,
   readText,
   rowHash,
+  rowReader,
   type ReadableLog,
-  rowKey,
   headKey,
   genesis,
 } from "./audit-chain.ts";
@@ -30,7 +32,7 @@ export function checkAudit(
   const found = openHead(key, log, readText(environment, headKey));
   const faults = new Faults(before);
   if (!("head" in found)) {
-    const last = nearestRow(environment, true);
+    const last = nearestBlock(environment, true);
     if (found.type === "damaged" || last !== undefined)
       faults.add({
         what: "head",
@@ -39,13 +41,9 @@ export function checkAudit(
       });
     if (last === undefined) return { ...before, ...faults.told(), done: true };
     // What there is can still be compared row by row.
-    const first = nearestRow(environment, false) ?? last;
-    return walk(
-      readable,
-      { n: last, hash: hashOf(readText(environment, rowKey(last))), first, base: "", key: "" },
-      before,
-      faults,
-    );
+    const first = firstRow(environment) ?? last;
+    const hash = hashOf(rowReader(environment)(last));
+    return walk(readable, { n: last, hash, first, base: "", key: "" }, before, faults);
   }
   if (found.type === "other-key" && before.next === 0)
     faults.add({ what: "key", n: found.head.n, detail: `the head is sealed with another key (${found.head.key})` });
@@ -59,15 +57,19 @@ function walk({ environment, log, key }: ReadableLog, head: Head, before: AuditC
   let last = isStart ? head.base : before.before;
   let { rows } = before;
   const end = Math.min(head.n, next + limits.auditRowsPerCall - 1);
+  let block = blockFrom(environment, next);
   if (isStart && before.next === 0) {
-    const early = nearestRow(environment, false);
+    const early = nearestBlock(environment, false);
     if (early !== undefined && early < head.first)
       faults.add({ what: "extra", n: early, detail: `there are rows before the first, ${head.first}` });
     if (head.first === 1 && last !== "" && last !== genesis(log))
       faults.add({ what: "head", n: 0, detail: "the head does not begin where logs begin" });
   }
   for (; next <= end; next += 1) {
-    const text = readText(environment, rowKey(next));
+    if (block !== undefined && next > block.last) block = blockFrom(environment, next);
+    if (block?.hasMore === true && next === block.first)
+      faults.add({ what: "extra", n: next, detail: "there are more rows with it than there is room for" });
+    const text = block?.lines[next - block.first];
     if (text === undefined) {
       faults.missing(next);
       last = "";
@@ -91,7 +93,7 @@ function walk({ environment, log, key }: ReadableLog, head: Head, before: AuditC
   if (done) {
     if (head.n >= head.first && last !== head.hash && last !== "")
       faults.add({ what: "end", n: head.n, detail: "the last row is not the one that the head names" });
-    const late = nearestRow(environment, true);
+    const late = nearestBlock(environment, true);
     if (late !== undefined && late > head.n)
       faults.add({ what: "extra", n: late, detail: `there are rows after the last, ${head.n}` });
   }

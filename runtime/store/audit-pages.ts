@@ -1,7 +1,16 @@
 /** Reading a log of the audit trail (`runtime/store/audit-chain.ts`), newest first and a part at a time. */
 import { auditKind } from "../kernel/audit-types.ts";
 import { limits } from "../kernel/limits.ts";
-import { hashOf, headKey, nearestRow, openHead, type ReadableLog, readText, rowKey } from "./audit-chain.ts";
+import {
+  firstRow,
+  hashOf,
+  headKey,
+  nearestBlock,
+  openHead,
+  type ReadableLog,
+  readText,
+  rowReader,
+} from "./audit-chain.ts";
 import { parseRow } from "./audit-check.ts";
 import type { AuditEntry, AuditPage, AuditQuery, AuditRow } from "./audit-rows.ts";
 
@@ -14,21 +23,21 @@ export function readAudit(
   { before, sinceMs = 0, limit, hashes = false, ...filter }: AuditQuery,
 ): AuditPage {
   const found = openHead(key, log, readText(environment, headKey));
-  const first = ("head" in found ? found.head.first : nearestRow(environment, false)) ?? 1;
-  const last = ("head" in found ? found.head.n : nearestRow(environment, true)) ?? 0;
+  const first = ("head" in found ? found.head.first : firstRow(environment)) ?? 1;
+  const last = ("head" in found ? found.head.n : nearestBlock(environment, true)) ?? 0;
   const rows: AuditEntry[] = [];
+  const read = rowReader(environment);
   let n = Math.min(last, (before ?? Number.POSITIVE_INFINITY) - 1);
   const end = Math.max(first, n - limits.auditRowsPerCall + 1);
   for (; n >= end && rows.length < limit; n -= 1) {
-    const text = readText(environment, rowKey(n));
+    const text = read(n);
     const row = text === undefined ? undefined : parseRow(text);
     if (row === undefined) continue;
     if (row.atMs < sinceMs - slackMs) return { rows, next: undefined };
     if (row.atMs < sinceMs) continue;
     if (!fits(row, filter)) continue;
-    const base =
-      "head" in found && n === found.head.first ? found.head.base : hashOf(readText(environment, rowKey(n - 1)));
-    rows.push(hashes ? { log, n, ...row, hash: hashOf(text), before: base } : { log, n, ...row });
+    const base = (): string => ("head" in found && n === found.head.first ? found.head.base : hashOf(read(n - 1)));
+    rows.push(hashes ? { log, n, ...row, hash: hashOf(text), before: base() } : { log, n, ...row });
   }
   return { rows, next: n >= first ? n + 1 : undefined };
 }

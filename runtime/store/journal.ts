@@ -2,12 +2,11 @@
  * The journal: every accepted envelope until its turn is done, in one environment, so that one flush commits the appends of
  * all agents in flight.
  *
- * Layout, format 9 (`seq` counts accepted envelopes and gives their order; `E` is `keyText` of the envelope id, `A` of the
+ * Layout, format 10 (`seq` counts accepted envelopes and gives their order; `E` is `keyText` of the envelope id, `A` of the
  * agent's id):
- *   ["e", seq] → header
  *   ["z", A, hash, "m" | "b", n] → 0        a body's file is named by the row ["m" | "b", n] (`runtime/store/blobs.ts`)
- *   ["m", seq] → body (`StoredText`), apart from the header, so that a backlog is read without its bodies
- *   ["q", A, seq] → 0                       what waits for one agent, in order
+ *   ["q", A, seq] → [header, body?]         what waits for one agent, in order
+ *   ["m", seq] → body (`StoredText`)        where it is not short (`runtime/store/envelope-rows.ts`)
  *   ["i", E]   → [seq, agentId, askedIn?]   the third is the envelope whose turn waits for this one's outcome
  *   ["n", seq] → deliveries counted so far (`runtime/store/deliveries.ts`)
  *   ["x" | "b" | "a" | "y" | "k", …]  the dead letters (`runtime/store/dead-letters.ts`)
@@ -33,7 +32,7 @@ import type { RunRow } from "../kernel/run-rows.ts";
 import { addRun } from "./runs.ts";
 import { type DedupeBounds, DedupeWindow, type DedupeWrite, lastSeq, type Seen } from "./dedupe.ts";
 import { type Environment, top } from "./environment.ts";
-import { EnvelopeRows, type Place } from "./envelope-rows.ts";
+import { agentsWithMail, EnvelopeRows, lastMail, type MessageRow, type Place } from "./envelope-rows.ts";
 import { forgetKept, takeKept } from "./grant-requests.ts";
 import { Groups } from "./groups.ts";
 import { keyText } from "./key-text.ts";
@@ -107,8 +106,7 @@ export class Journal {
     this.#options = options;
     this.#window = new DedupeWindow(environment, options, options.elapsedMs);
     this.#appends = new Groups(options.appendsPerWriteMax, (appends) => this.#appendAll(appends));
-    const [last] = environment.entries({ start: ["e", 0], end: ["e", top], reverse: true, limit: 1 });
-    this.#nextSeq = Math.max(last === undefined ? 0 : (last.key[1] as number), lastSeq(environment)) + 1;
+    this.#nextSeq = Math.max(lastSeq(environment), lastMail(environment)) + 1;
     this.#rows = new EnvelopeRows(environment, this.#nextSeq);
   }
 
@@ -162,12 +160,7 @@ export class Journal {
   find(envelopeId: string): StoredEnvelope | undefined {
     if (this.#settled.has(envelopeId)) return undefined;
     const place = this.#environment.get<Place>(["i", keyText(envelopeId)]);
-    return place === undefined ? undefined : this.#read(place[0]);
-  }
-
-  #read(seq: number): StoredEnvelope | undefined {
-    const header = this.#environment.get<EnvelopeHeader>(["e", seq]);
-    return header === undefined ? undefined : { header, body: this.#environment.get<StoredText>(["m", seq]) ?? "" };
+    return place === undefined ? undefined : this.#rows.read(place);
   }
 
   /** Takes effect for every later call at once; on disk with the next write. What an open turn asked for waits for that turn. */
@@ -223,7 +216,7 @@ export class Journal {
     const place = this.#environment.get<Place>(["i", keyText(envelopeId)]);
     if (place === undefined) return false;
     const [seq, agentId] = place;
-    const envelope = this.#read(seq);
+    const envelope = this.#rows.read(place);
     const attempts = this.#environment.get<number>(["n", seq]) ?? 0;
     if (envelope !== undefined) {
       const letter = { ...envelope, fate, reason, attempts, atMs: this.#options.now() };
@@ -270,7 +263,7 @@ export class Journal {
       sessionKey === undefined ? undefined : this.#window.find({ scope: operatorScope(sessionKey), key: runId });
     for (const envelopeId of [runId, named?.envelopeId]) {
       const place = envelopeId === undefined ? undefined : this.#environment.get<Place>(["i", keyText(envelopeId)]);
-      const header = place === undefined ? undefined : this.#environment.get<EnvelopeHeader>(["e", place[0]]);
+      const header = place === undefined ? undefined : this.#rows.read(place)?.header;
       if (place === undefined || header?.runId !== runId) continue;
       return { rows: place[0] > after && place[0] <= until ? [header] : [], last: undefined };
     }
@@ -278,14 +271,13 @@ export class Journal {
   }
 
   #queuedRows({ agentId, after, until }: StoppedBacklog, limit: number): LookedAt {
-    const keys = this.#environment.entries({
+    const found = this.#environment.entries<MessageRow>({
       start: ["q", keyText(agentId), after + 1],
       end: ["q", keyText(agentId), until + 1],
       limit,
     });
-    const seqs = Array.from(keys, ({ key }) => key[2] as number);
-    const rows = seqs.flatMap((seq) => this.#environment.get<EnvelopeHeader>(["e", seq]) ?? []);
-    return { rows, last: seqs.length < limit ? undefined : seqs.at(-1) };
+    const rows = Array.from(found, ({ key, value: [header] }) => ({ seq: key[2] as number, header }));
+    return { rows: rows.map(({ header }) => header), last: rows.length < limit ? undefined : rows.at(-1)?.seq };
   }
 
   /** Whether a row of the journal names the agent's file. */
@@ -378,36 +370,44 @@ export class Journal {
     return this.#write(() => purgeLetters(this.#environment, purge));
   }
 
-  /** What is not settled after `after`, in order of acceptance; `limit` rows are looked at. `last` is undefined at the end. */
-  rowsAfter(after: number, limit: number): { readonly rows: readonly PendingEnvelope[]; readonly last?: number } {
+  /** By `keyText`, the agents with envelopes. */
+  agentsWithMail(): Iterable<string> {
+    return agentsWithMail(this.#environment);
+  }
+
+  /** What of an agent is not settled after `after`, in order of acceptance; `limit` rows are looked at. `last` is undefined at the end. */
+  rowsAfter(
+    agentText: string,
+    after: number,
+    limit: number,
+  ): { readonly rows: readonly PendingEnvelope[]; readonly last?: number } {
     const rows: PendingEnvelope[] = [];
     let last: number | undefined;
-    for (const { key, value } of this.#environment.entries<EnvelopeHeader>({
-      start: ["e", after + 1],
-      end: ["e", top],
+    for (const { key, value } of this.#environment.entries<MessageRow>({
+      start: ["q", agentText, after + 1],
+      end: ["q", agentText, top],
       limit,
     })) {
-      last = key[1] as number;
-      if (!this.#settled.has(value.id)) rows.push(this.#pendingOf(last, value));
+      last = key[2] as number;
+      if (!this.#settled.has(value[0].id)) rows.push(this.#pendingOf(last, value[0]));
     }
     return last === undefined ? { rows } : { rows, last };
   }
 
-  /** The same of one agent, up to `until`, without looking at the others' rows. */
+  /** The same up to `until`, of what is not done, `limit` of them. */
   queued(
     { agentId, after, until }: Omit<Backlog, "count">,
     limit: number,
     isDone: (envelopeId: string) => boolean,
   ): readonly PendingEnvelope[] {
     const rows: PendingEnvelope[] = [];
-    for (const { key } of this.#environment.entries({
+    for (const { key, value } of this.#environment.entries<MessageRow>({
       start: ["q", keyText(agentId), after + 1],
       end: ["q", keyText(agentId), until + 1],
     })) {
-      const seq = key[2] as number;
-      const header = this.#environment.get<EnvelopeHeader>(["e", seq]);
-      if (header === undefined || this.#settled.has(header.id) || isDone(header.id)) continue;
-      rows.push(this.#pendingOf(seq, header));
+      const [header] = value;
+      if (this.#settled.has(header.id) || isDone(header.id)) continue;
+      rows.push(this.#pendingOf(key[2] as number, header));
       if (rows.length >= limit) break;
     }
     return rows;

@@ -2,7 +2,7 @@
  * Which sessions still have something to do: mail that is not done, a timer or a monitor, a sub-agent that has not ended or whose end
  * its requester does not know, or being such a sub-agent. Read from the journal's environment.
  */
-import type { EnvelopeHeader } from "../kernel/envelope.ts";
+import type { MessageRow } from "./envelope-rows.ts";
 import { type Environment, top } from "./environment.ts";
 import { keyText } from "./key-text.ts";
 import { listRuns } from "./runs.ts";
@@ -30,12 +30,9 @@ export function openWork(
   });
   const busy = new Set<string>();
 
-  const queued = Array.from(environment.entries(own("q")), ({ key }) => key[2] as number);
+  const queued = Array.from(environment.entries<MessageRow>(own("q")), ({ value: [header] }) => header);
   if (queued.length === readMax) return everything;
-  for (const seq of queued) {
-    const header = environment.get<EnvelopeHeader>(["e", seq]);
-    if (header !== undefined && has(header.id)) busy.add(header.sessionKey);
-  }
+  for (const { id, sessionKey } of queued) if (has(id)) busy.add(sessionKey);
 
   for (const { key } of environment.entries(own("timers")))
     busy.add(environment.get<TimerRow>(["timer", key[2] as string])?.sessionKey ?? "");

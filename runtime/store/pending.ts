@@ -8,7 +8,7 @@ import type { Journal } from "./journal.ts";
 import type { Backlog, OutboundRow, Pending, PendingEnvelope } from "./port.ts";
 import type { SessionIndex } from "./session-index.ts";
 
-/** Rows of the journal that are looked at together; each agent among them is opened once for them. */
+/** Rows of one agent in the journal that are looked at together, and of all before what is settled is removed. */
 const portionRows = 2_000;
 
 export interface PendingParts {
@@ -21,7 +21,7 @@ export interface PendingParts {
 
 export async function readPending({ journal, agents, index, windowOf }: PendingParts): Promise<Pending> {
   const envelopes: PendingEnvelope[] = [];
-  const outbound: OutboundRow[] = [];
+  const outbound: { readonly seq: number; readonly row: OutboundRow }[] = [];
   const exchanges: Pending["exchanges"][number][] = [];
   const given = new Map<string, number>();
   const backlogs = new Map<string, Backlog>();
@@ -64,16 +64,28 @@ export async function readPending({ journal, agents, index, windowOf }: PendingP
     });
 
   await journal.flush();
-  for (let after: number | undefined = 0; after !== undefined; ) {
-    const { rows, last } = journal.rowsAfter(after, portionRows);
-    const sorted = [];
-    for (const [agentId, own] of Map.groupBy(rows, ({ header }) => header.agentId))
-      sorted.push(agents.has(agentId) ? await sort(agentId, own) : { open: own, leaving: [] });
-    for (const row of sorted.flatMap(({ open }) => open).toSorted((a, b) => a.seq - b.seq)) take(row);
-    for (const { row } of sorted.flatMap(({ leaving }) => leaving).toSorted((a, b) => a.seq - b.seq))
-      outbound.push(row);
-    await journal.flush();
-    after = last;
+  let looked = 0;
+  for (const agentText of journal.agentsWithMail()) {
+    for (let after: number | undefined = 0; after !== undefined; ) {
+      const { rows, last } = journal.rowsAfter(agentText, after, portionRows);
+      const agentId = rows[0]?.header.agentId;
+      const sorted =
+        agentId === undefined || !agents.has(agentId) ? { open: rows, leaving: [] } : await sort(agentId, rows);
+      for (const row of sorted.open) take(row);
+      outbound.push(...sorted.leaving);
+      looked += rows.length;
+      if (looked >= portionRows) {
+        await journal.flush();
+        looked = 0;
+      }
+      after = last;
+    }
   }
-  return { envelopes, backlogs: [...backlogs.values()], outbound, exchanges };
+  await journal.flush();
+  return {
+    envelopes: envelopes.toSorted((a, b) => a.seq - b.seq),
+    backlogs: [...backlogs.values()].toSorted((a, b) => a.after - b.after),
+    outbound: outbound.toSorted((a, b) => a.seq - b.seq).map(({ row }) => row),
+    exchanges,
+  };
 }

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { importAudit } from "./import-audit.ts";
 import { splitLetters } from "./dead-letters.ts";
 import { countRunningTime, groupWindow } from "./dedupe.ts";
+import { joinRows } from "./envelope-rows.ts";
 import type { Environment, OpenEnvironment } from "./environment.ts";
 import { checkFormat, formats, openFormat } from "./format.ts";
 import { splitBodies } from "./split-bodies.ts";
@@ -40,6 +41,8 @@ export async function openStore(
     try {
       await openFormat(registry, "registry", join(places.stateDir, "store", "registry"), formats.registry, {
         1: (environment) => importAudit(environment, options),
+        // Rows of format 2 are valid in format 3; a program that knows only 2 would not find the rows of a block in the audit trail.
+        2: () => undefined,
       });
       const journal = await open("journal");
       await openFormat(journal, "journal", join(places.stateDir, "store", "journal"), formats.journal, {
@@ -54,6 +57,7 @@ export async function openStore(
         // Likewise: it would accept envelopes that the audit trail does not tell of.
         7: () => undefined,
         8: countRunningTime,
+        9: joinRows,
       });
       return new OpenStore(places, registry, journal, openEnvironment, options);
     } catch (error) {

@@ -194,6 +194,49 @@ describe("store on disk", () => {
     await store.close();
   });
 
+  it("finds the mail of a journal of format 9, which had header, body and place in a row each, and removes all of it", async () => {
+    const journalDir = join(dir, "store", "journal");
+    let store = await openLmdbStore(placesIn(dir), { bounds: { blobCharsMin: 5_000 } });
+    const mails = [
+      envelope("a", { body: "short" }),
+      envelope("b", { agentId: "bob", body: "" }),
+      envelope("c", { body: "long ".repeat(600) }),
+      envelope("d", { body: "a file ".repeat(1_000) }),
+    ];
+    for (const mail of mails) await store.append(mail);
+    await store.close();
+    let journal = await openLmdbEnvironment(journalDir);
+    await journal.write(() => {
+      journal.put(["format"], { name: "journal", format: 9 });
+      for (const [at, { header, body }] of mails.entries()) {
+        journal.put(["e", at + 1], header);
+        journal.put(["q", header.agentId, at + 1], 0);
+        if (at < 2) journal.put(["m", at + 1], body);
+      }
+    });
+    await journal.close();
+    store = await openLmdbStore(placesIn(dir));
+    expect((await store.pending()).envelopes).toEqual(
+      mails.map(({ header }, at) => ({ seq: at + 1, header, attempts: 0 })),
+    );
+    expect(await store.append(envelope("e"))).toMatchObject({ status: "stored", seq: 5 });
+    for (const mail of mails) {
+      expect(await store.begin(beginOf(mail))).toMatchObject({ body: mail.body, attempt: 1 });
+      await store.commit(commitOf(mail));
+      await store.settle(mail.header.id);
+    }
+    await store.close();
+    journal = await openLmdbEnvironment(journalDir);
+    const left = ["e", "m", "q", "i", "n", "z"].flatMap((kind) => [
+      ...journal.keys({ start: [kind], end: [kind, "\u{10ffff}"] }),
+    ]);
+    expect(left).toEqual([
+      ["q", "ann", 5],
+      ["i", "e"],
+    ]);
+    await journal.close();
+  });
+
   it("finds the dead letters of a journal of format 5, which kept no answers", async () => {
     const stateDir = join(dir, "unanswered");
     const before = await openLmdbStore(placesIn(stateDir));

@@ -444,7 +444,7 @@ async function checkNothingIsLeft(world: StoreWorld, finish: <T>(call: Promise<T
   for (const agentId of agents) await finish(world.store.history(agentId, `agent:${agentId}:a`, 1, 0));
   await finish(world.store.close());
   for (const dir of world.disk.dirs) {
-    const kinds = dir.endsWith("journal") ? ["e", "m", "q", "i", "n"] : dir.endsWith("sessions") ? ["d", "o"] : [];
+    const kinds = dir.endsWith("journal") ? ["m", "q", "i", "n"] : dir.endsWith("sessions") ? ["d", "o"] : [];
     const left = world.disk.keys(dir).filter(([kind]) => kinds.includes(String(kind)));
     if (left.length > 0) world.problems.push(`left in ${dir}: ${JSON.stringify(left.slice(0, 5))}`);
   }

@@ -69,6 +69,13 @@ const some = async (count: number, options?: Parameters<typeof open>[1]): Promis
   return kept;
 };
 
+/** Each in a write of its own. */
+const alone = async (count: number): Promise<Kept> => {
+  const kept = await open();
+  for (let n = 1; n <= count; n += 1) await kept.add(row(n));
+  return kept;
+};
+
 const textOf = ({ environment }: Kept, n: number): string => environment.get<string>(rowKey(n)) ?? "";
 
 describe("what was written", () => {
@@ -100,10 +107,25 @@ describe("what was written", () => {
   test("is bounded: the oldest rows go, and what is left still follows on them", async () => {
     const kept = await some(10, { rowsMax: 4 });
     expect(kept.check()).toMatchObject({ rows: 4, faultCount: 0, head: { n: 10, first: 7 } });
-    expect([...kept.environment.keys({ start: ["audit", 0], end: ["audit", 99] })]).toEqual([7, 8, 9, 10].map(rowKey));
+    expect([...kept.environment.keys({ start: ["audit", 0], end: ["audit", 99] })]).toEqual([9, 10].map(rowKey));
     const narrower = await open(kept.disk, { rowsMax: 2 });
     await narrower.add(row(11));
     expect(narrower.check()).toMatchObject({ rows: 2, faultCount: 0, head: { first: 10 } });
+  });
+
+  test("is bounded by rows, however many were written together: a block goes with its last row", async () => {
+    const kept = await open(new Map(), { rowsMax: 100 });
+    const keys = (): unknown[] => [...kept.environment.keys({ start: ["audit", 0], end: ["audit", 1e9] })];
+    await kept.add(...Array.from({ length: 150 }, (_, at) => row(at + 1)));
+    expect(keys()).toEqual([64, 128, 150].map(rowKey));
+    expect(kept.check()).toMatchObject({ rows: 100, faultCount: 0, head: { n: 150, first: 51 } });
+    for (let n = 151; n <= 163; n += 1) await kept.add(row(n));
+    expect(keys()).toHaveLength(16);
+    const again = await open(kept.disk, { rowsMax: 100 });
+    await again.add(row(164));
+    expect(keys()).toHaveLength(16);
+    expect(again.check()).toMatchObject({ rows: 100, faultCount: 0, head: { n: 164, first: 65 } });
+    expect(readAudit({ environment: again.environment, log, key }, { limit: 999 })).toMatchObject({ next: undefined });
   });
 
   test("texts of a row are bounded", async () => {
@@ -165,7 +187,7 @@ describe("what is changed afterwards is found", () => {
   ];
 
   test.each(changes)("A12.4: %s", async (_what, change, wanted) => {
-    const kept = await some(9);
+    const kept = await alone(9);
     await kept.environment.write(() => change(kept));
     expect(kept.whats()).toEqual(wanted);
   });
@@ -174,13 +196,56 @@ describe("what is changed afterwards is found", () => {
   test.each(changes.filter(([what]) => what !== "a row that was never written"))(
     "and is still found after the log has gone on: %s",
     async (_what, change) => {
-      const kept = await some(9);
+      const kept = await alone(9);
       await kept.environment.write(() => change(kept));
       const again = await open(kept.disk);
       await again.add(row(11), row(12));
       expect(again.check().faultCount).toBeGreaterThan(0);
     },
   );
+
+  /** Of the block with the rows 4 to 6. */
+  const blockChanges: readonly [
+    string,
+    (lines: readonly string[]) => readonly string[] | undefined,
+    readonly string[],
+  ][] = [
+    ["a missing block", () => undefined, ["missing 4"]],
+    ["a block without its first row", ([, b = "", c = ""]) => [b, c], ["missing 4"]],
+    ["a block without its last row", ([a = "", b = ""]) => [a, b], ["missing 4", "changed 6", "changed 7"]],
+    ["a block with swapped rows", ([a = "", b = "", c = ""]) => [b, a, c], ["changed 4", "changed 5", "changed 6"]],
+    ["a block with a row before the others", (lines) => ["x", ...lines], ["extra 4"]],
+    ["a block with a row in between", ([a = "", ...more]) => [a, "x", ...more], ["extra 4", "changed 4", "changed 5"]],
+    [
+      "a block with a row behind the others",
+      (lines) => [...lines, "x"],
+      ["extra 4", "changed 4", "changed 5", "changed 6", "changed 7"],
+    ],
+  ];
+
+  test.each(blockChanges)("A12.4: of rows that were written together, %s", async (_what, change, wanted) => {
+    const kept = await some(9);
+    expect(kept.whats()).toEqual([]);
+    const lines = change(textOf(kept, 6).split("\n"));
+    await kept.environment.write(() => {
+      if (lines === undefined) kept.environment.remove(rowKey(6));
+      else kept.environment.put(rowKey(6), lines.join("\n"));
+    });
+    expect(kept.whats()).toEqual(wanted);
+    const again = await open(kept.disk);
+    await again.add(row(10), row(11));
+    expect(again.whats()).toEqual(wanted);
+    const told = readAudit({ environment: kept.environment, log, key }, { limit: 99 }).rows;
+    expect(told.filter(({ n }) => n < 4 || n > 6).map(({ n, object }) => [n, object])).toEqual(
+      [11, 10, 9, 8, 7, 3, 2, 1].map((n) => [n, row(n).object]),
+    );
+  });
+
+  test("a block with more rows before the first of the log", async () => {
+    const kept = await some(3);
+    await kept.environment.write(() => kept.environment.put(rowKey(3), `x\n${textOf(kept, 3)}`));
+    expect(kept.whats()).toEqual(["extra 1"]);
+  });
 
   test("a log of another gateway, or of the other kind, is not taken for this one", async () => {
     const kept = await some(3);
@@ -193,7 +258,7 @@ describe("what is changed afterwards is found", () => {
     const rows = kept.disk.get(dir) ?? [];
     const whole = rows.map(({ json }) => json);
     const targets = rows.flatMap(({ key: at }, index) =>
-      at[0] !== "audit" || (at[1] as number) < 20 || (at[1] as number) >= anchorEvery ? [index] : [],
+      at[0] !== "audit" || (at[1] as number) < 60 || (at[1] as number) >= anchorEvery ? [index] : [],
     );
     expect(targets.length).toBeGreaterThan(20);
     fc.assert(
@@ -281,7 +346,7 @@ describe("pages", () => {
   });
 
   test("a row that cannot be read is left out, and the others are not", async () => {
-    const kept = await some(3);
+    const kept = await alone(3);
     await kept.environment.write(() => kept.environment.put(rowKey(2), "no row"));
     expect(all(kept, {})).toEqual([3, 1]);
   });
