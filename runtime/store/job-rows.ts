@@ -57,6 +57,14 @@ export interface JobRun {
   readonly startedAtMs?: number;
   /** The head of the answer, or why there is none. */
   readonly text?: string;
+  /** Whether the answer reached its channel. Absent: it is on its way, there was none, or the gateway ended before it was known. */
+  readonly answer?: JobAnswer;
+}
+
+export interface JobAnswer {
+  /** `stays`: it goes to no channel. `withheld`: it may not leave its session. */
+  readonly fate: "sent" | "stays" | "withheld" | "undeliverable";
+  readonly why?: string;
 }
 
 /** What is named is changed. */
@@ -68,6 +76,8 @@ export interface JobChange {
   readonly dueAtMs?: number;
   readonly job?: Partial<Omit<Job, "runs">>;
   readonly ran?: JobRun;
+  /** Of a run that is there. */
+  readonly answered?: { readonly runId: string; readonly answer: JobAnswer };
 }
 
 /** Of a message of a hook, what its envelope will have beside agent, session, right and body. `name` of its row is who sends. */

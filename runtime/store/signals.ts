@@ -80,12 +80,16 @@ export function listTimers(
 export function amendJob(
   environment: Environment,
   id: string,
-  { job: changed, ran, dueAtMs, ...named }: JobChange,
+  { job: changed, ran, answered, dueAtMs, ...named }: JobChange,
   runsMax: number,
 ): TimerRow | undefined {
   const state = environment.get<TimerState>(["timer", keyText(id)]);
   if (state?.job === undefined) return undefined;
-  const runs = ran === undefined ? state.job.runs : [...state.job.runs, ran].slice(-runsMax);
+  const all = ran === undefined ? state.job.runs : [...state.job.runs, ran].slice(-runsMax);
+  const runs =
+    answered === undefined
+      ? all
+      : all.map((run) => (run.runId === answered.runId ? { ...run, answer: answered.answer } : run));
   const due = dueAtMs === undefined ? {} : { dueAtMs, atMs: dueAtMs };
   const next: TimerState = { ...state, ...named, ...due, job: { ...state.job, ...changed, runs } };
   moveTimer(environment, state, next);

@@ -2,6 +2,7 @@
 import type { EnvelopeHeader, ReplyRoute } from "../kernel/envelope.ts";
 import { type Refusal, toRefusal } from "../kernel/errors.ts";
 import type { AuditEffect } from "../kernel/state.ts";
+import type { JobAnswer } from "../store/job-rows.ts";
 import type { OutboundRow, Store } from "../store/port.ts";
 import type { Logger } from "./driver.ts";
 import type { WhyNoSending } from "./send-policy.ts";
@@ -25,6 +26,8 @@ export interface AnswersDeps {
   /** Why the session's answers stay where they are. */
   readonly whyNoSending: WhyNoSending;
   readonly noteAudit: (effect: AuditEffect) => void;
+  /** It has left, or will not; with why. */
+  readonly onAnswer: (header: EnvelopeHeader, answer: JobAnswer) => void;
   /** One more is in the store. */
   readonly onDeadLetter: () => void;
   readonly log: Logger;
@@ -37,7 +40,15 @@ export interface Answers {
   readonly size: number;
 }
 
-export function makeAnswers({ deliver, store, whyNoSending, noteAudit, onDeadLetter, log }: AnswersDeps): Answers {
+export function makeAnswers({
+  deliver,
+  store,
+  whyNoSending,
+  noteAudit,
+  onAnswer,
+  onDeadLetter,
+  log,
+}: AnswersDeps): Answers {
   const leaving = new Set<Promise<void>>();
 
   const handOver = async (...[header, route, text, leftAtMs]: Parameters<Answers["send"]>): Promise<void> => {
@@ -46,9 +57,11 @@ export function makeAnswers({ deliver, store, whyNoSending, noteAudit, onDeadLet
       const withheld = await whyNoSending(header.sessionKey, route);
       if (withheld === undefined) await deliver(header, route, text, leftAtMs);
       else noteAudit(withholding(header, route, withheld));
+      onAnswer(header, withheld === undefined ? { fate: "sent" } : { fate: "withheld", why: withheld.message });
     } catch (error) {
       // The channel's thread ended, which says nothing about the receiver: the answer is kept and sent again at the next start.
       if (toRefusal(error).code === "CLOISTER_THREAD_LOST") return;
+      onAnswer(header, { fate: "undeliverable", why: toRefusal(error).message });
       const reason = `the agent handled it, but its answer could not be delivered to ${route.channel}/${route.accountId}: ${toRefusal(error).message}`;
       if (header.exchange === undefined) log.error(fields, reason);
       else log.warn({ ...fields, reason }, "sessions_send announce delivery failed");

@@ -37,6 +37,7 @@ import type { Subagents } from "./subagents.ts";
 import type { SkillShelf } from "./skills.ts";
 import type { CommandTools } from "./tools/host-tools.ts";
 import type { ToolDesk } from "./tools/tool-desk.ts";
+import { noteAnswer } from "./job-rows.ts";
 import { makeWhyNoSending } from "./send-policy.ts";
 
 export interface DriverDeps {
@@ -116,7 +117,11 @@ export function makeDriver(deps: DriverDeps): Driver {
   const tickets = new Map<number, (result: AcceptResult) => void>();
   let nextTicket = 1;
   const isResumed = Promise.withResolvers<void>();
-  const answers = makeAnswers({ ...deps, whyNoSending: makeWhyNoSending(deps) });
+  const answers = makeAnswers({
+    ...deps,
+    whyNoSending: makeWhyNoSending(deps),
+    onAnswer: (header, answer) => noteAnswer(store, log, header, answer),
+  });
 
   const pairings = makePairingRegistry(compilePairings(deps.policy, (agentId) => agents.has(agentId)));
   const granted = (deps.policy.operator ?? []).flatMap((grant) => grantPairings(grant, [...agents.keys()]));

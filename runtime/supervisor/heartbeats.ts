@@ -14,7 +14,7 @@ import type { Admission, Kernel } from "../kernel/kernel.ts";
 import { limits } from "../kernel/limits.ts";
 import type { AcceptResult } from "../kernel/state.ts";
 import { mainSessionKey } from "../routing/index.ts";
-import { type Job, neverMs } from "../store/job-rows.ts";
+import { type Job, type JobRun, neverMs } from "../store/job-rows.ts";
 import type { Store, TimerRow } from "../store/port.ts";
 import { aFewAtOnce } from "../thread/a-few-at-once.ts";
 import { nextActiveMs } from "./active-hours.ts";
@@ -329,13 +329,12 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
           })
           .toSorted((a, b) => b.run.atMs - a.run.atMs);
         if (last === undefined) return null;
-        const { atMs, status, startedAtMs, text = "" } = last.run;
+        const { atMs, startedAtMs } = last.run;
         return {
           ts: atMs,
           agentId: last.row.agentId,
-          status: status === "error" ? "failed" : text === "" ? "ok-empty" : "sent",
+          ...howItEnded(last.run),
           ...(startedAtMs === undefined ? {} : { durationMs: atMs - startedAtMs }),
-          ...(text === "" ? {} : status === "error" ? { reason: text } : { preview: text }),
         };
       },
       "set-heartbeats": ({ enabled }, { clientId: by }) =>
@@ -358,6 +357,29 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
     },
   };
 }
+
+interface HeartbeatEnd {
+  /** In the peer's words, but for `sending`: its channel does not have it yet. */
+  readonly status: "sent" | "sending" | "skipped" | "ok-empty" | "failed";
+  readonly preview?: string;
+  readonly reason?: string;
+}
+
+function howItEnded({ status, text = "", answer }: JobRun): HeartbeatEnd {
+  if (status === "error") return { status: "failed", ...(text === "" ? {} : { reason: text }) };
+  if (text === "") return { status: "ok-empty" };
+  const { fate, why } = answer ?? {};
+  const reason = fate === "stays" ? "no-target: the answer stays in its session" : why;
+  return { status: statusOf[fate ?? "open"], preview: text, ...(reason === undefined ? {} : { reason }) };
+}
+
+const statusOf = {
+  open: "sending",
+  sent: "sent",
+  stays: "skipped",
+  withheld: "skipped",
+  undeliverable: "failed",
+} as const;
 
 const internal = (sourceTool: "heartbeat" | "boot") =>
   ({

@@ -2,7 +2,7 @@
 import type { EnvelopeHeader, Outcome } from "../kernel/envelope.ts";
 import { failure, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
-import type { JobRun } from "../store/job-rows.ts";
+import type { JobAnswer, JobRun } from "../store/job-rows.ts";
 import type { Store, TimerRow } from "../store/port.ts";
 import type { Logger } from "./driver.ts";
 
@@ -39,7 +39,30 @@ export function noteRun(
     );
 }
 
-function runOf({ runId, sessionKey, acceptedAtMs }: EnvelopeHeader, outcome: Outcome, atMs: number): JobRun {
+/** The answer of such a turn has left, or will not. */
+export function noteAnswer(
+  store: Pick<Store, "amendJob">,
+  log: Pick<Logger, "error">,
+  { from, runId }: EnvelopeHeader,
+  answer: JobAnswer,
+): void {
+  if (from.type !== "timer") return;
+  const change = { answered: { runId, answer: { ...answer, ...cutWhy(answer) } } };
+  store
+    .amendJob(from.timerId, change)
+    .catch((error: unknown) =>
+      log.error({ job: from.timerId, error: toRefusal(error) }, "what became of a job's answer was not written down"),
+    );
+}
+
+const cutWhy = ({ why }: JobAnswer): Pick<JobAnswer, "why"> =>
+  why === undefined ? {} : { why: why.slice(0, limits.jobRunCharsMax) };
+
+function runOf(
+  { runId, sessionKey, acceptedAtMs, replyRoute }: EnvelopeHeader,
+  outcome: Outcome,
+  atMs: number,
+): JobRun {
   const said =
     outcome.status === "error"
       ? `${outcome.code}: ${outcome.message}`
@@ -53,5 +76,6 @@ function runOf({ runId, sessionKey, acceptedAtMs }: EnvelopeHeader, outcome: Out
     sessionKey,
     startedAtMs: acceptedAtMs,
     ...(said === undefined ? {} : { text: said.slice(0, limits.jobRunCharsMax) }),
+    ...(replyRoute.type === "none" ? { answer: { fate: "stays" } } : {}),
   };
 }

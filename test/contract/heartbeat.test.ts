@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import type { HeartbeatRule, ResolvedConfig } from "../../runtime/config/resolved.ts";
+import { nothingRead } from "../../runtime/broker/secrets-read.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
 import { actor } from "../support/actors.ts";
 import type { TestGateway } from "../support/gateway.ts";
@@ -22,8 +23,9 @@ describe("a heartbeat", () => {
     expect(await row(gateway)).toMatchObject({ dueAtMs: startMs + 10 * 60 * minutes + 30 * minutes });
     expect(await call(gateway, "last-heartbeat")).toMatchObject({
       agentId: "main",
-      status: "sent",
+      status: "skipped",
       preview: "look around",
+      reason: "no-target: the answer stays in its session",
     });
     const { heartbeat } = await call(gateway, "status");
     expect(heartbeat.agents).toMatchObject([{ agentId: "main", enabled: true, every: "30m", everyMs: 30 * minutes }]);
@@ -111,6 +113,37 @@ describe("a heartbeat", () => {
     const { at } = await world([{ id: "main", module: "echo", heartbeat: rule(where) }], { ...webhook, commands });
     const gateway = await at(30 * minutes);
     await expect.poll(() => gateway.sent).toMatchObject([{ channel: "webhook", accountId: "biz", peer }]);
+    await expect.poll(() => call(gateway, "last-heartbeat")).toMatchObject({ status: "sent" });
+  });
+
+  test("is told as failed when its answer is a dead letter, and as skipped when it may not leave its session", async () => {
+    const where = { target: "webhook", to: "group:team" };
+    const { at, store } = await world([{ id: "main", module: "echo", heartbeat: rule(where) }], webhook);
+    const lost = await at(30 * minutes);
+    lost.attachEdge({
+      tellOne: async () => true,
+      closeDevice: async () => undefined,
+      configure: async () => undefined,
+      setCallers: async () => undefined,
+      readSecrets: async () => nothingRead,
+      publish: () => undefined,
+      send: async () => ({ status: "failed", reason: "the receiver is gone", retry: false }),
+    });
+    await expect
+      .poll(() => call(lost, "last-heartbeat"))
+      .toMatchObject({
+        status: "failed",
+        reason: expect.stringContaining("the receiver is gone"),
+      });
+    await store.setChoices("agent:main:main", "main", { sendPolicy: "deny" }, startMs);
+    const quiet = await at(60 * minutes);
+    await expect
+      .poll(() => call(quiet, "last-heartbeat"))
+      .toMatchObject({
+        status: "skipped",
+        reason: expect.stringContaining("send"),
+      });
+    expect(quiet.sent).toEqual([]);
   });
 
   test("answers in its session what would go to a direct chat, where that is not wanted", async () => {

@@ -59,7 +59,8 @@ export function runHeartbeatLast(context: CliContext, options: SystemOptions): P
         ["ended", new Date(last.ts).toISOString()],
         ["status", last.status],
         ...(last.durationMs === undefined ? [] : [["took", `${last.durationMs} ms`] as const]),
-        ...[last.preview ?? last.reason].flatMap((said) => (said === undefined ? [] : [["said", said] as const])),
+        ...(last.preview === undefined ? [] : [["said", last.preview] as const]),
+        ...(last.reason === undefined ? [] : [["why", last.reason] as const]),
       ]))
         terminal.out(line);
     return 0;
