@@ -342,6 +342,7 @@ function makeMail(k: KernelState, header: EnvelopeHeader, attempts: number, nowM
     shortened: false,
     held: false,
     goesOn: false,
+    offer: undefined,
   };
 }
 

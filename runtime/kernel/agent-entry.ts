@@ -5,7 +5,7 @@ export function makeEntry(spec: AgentSpec): AgentEntry {
   return new Entry(spec);
 }
 
-type Collections = Pick<AgentEntry, "lanes" | "ready" | "turns" | "loaded" | "sessionDepth" | "openCalls">;
+type Collections = Pick<AgentEntry, "lanes" | "ready" | "turns" | "loaded" | "sessionDepth" | "openCalls" | "offers">;
 
 const noCrashes: number[] = [];
 const noSlots: AgentEntry["slots"] = new Map();
@@ -82,6 +82,10 @@ class Entry implements AgentEntry {
     return this.#make().openCalls;
   }
 
+  get offers(): Collections["offers"] {
+    return this.#make().offers;
+  }
+
   #make(): Collections {
     return (this.#made ??= {
       lanes: new Map(),
@@ -90,6 +94,7 @@ class Entry implements AgentEntry {
       loaded: new Set(),
       sessionDepth: new Map(),
       openCalls: new Set(),
+      offers: { asksFirst: false, known: undefined },
     });
   }
 }

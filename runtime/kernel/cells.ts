@@ -137,6 +137,7 @@ function giveUpCell(k: KernelState, agent: AgentEntry): void {
   agent.unacked = 0;
   agent.modelChars = 0;
   agent.openCalls.clear();
+  agent.offers.known = undefined;
 }
 
 /**

@@ -160,6 +160,8 @@ export function makeTurn(k: KernelState, agent: AgentEntry, mail: Mail, nowMs: n
     stage: "beginning",
     attempt: 0,
     early: undefined,
+    offer: undefined,
+    told: undefined,
     choices: undefined,
     notices: undefined,
     historyTurns: undefined,

@@ -50,10 +50,10 @@ export const up = {
   usage: 27,
   /**
    * slot, num = number of the call in its turn, a = model (empty: the agent's), b = `text` when pieces of the answer are wanted, c = request
-   * (JSON). Behind a blank in `b`: the tools of the request (JSON), which are mostly the same from turn to turn.
+   * (JSON). Behind a blank in `b`: the tools of the request (JSON), or `=`: those of which the turn was told last.
    */
   model: 28,
-  /** num = number of the call in its turn. Asks which tools the turn may call. */
+  /** num = number of the call in its turn. Asks which tools the turn may call; ref 0: takes those of its `down.tools` for the answer of call 0. */
   tools: 29,
   /** num = number of the call that comes next in its turn, a = summary. The older part of the session's conversation was summed up. */
   compacted: 30,
@@ -81,6 +81,8 @@ export const down = {
   part: 6,
   /** A piece of the answer that the call `ref` waits for; a = text. */
   text: 7,
+  /** Which tools the turn may call, before its delivery; num = 1: the same as the record of this kind before; else a = the list (JSON). */
+  tools: 8,
 } as const;
 
 export const upStride = 8;

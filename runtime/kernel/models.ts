@@ -14,7 +14,7 @@ import { down, type UpRecord } from "./frames.ts";
 import type { ModelCall, ModelEnd } from "./model-call.ts";
 import { postRefusal } from "./posts.ts";
 import { refuse } from "./refusals.ts";
-import { isCallNumber, noCallNumber, slotPairing } from "./sends.ts";
+import { isCallNumber, noCallNumber, slotPairing } from "./call-slots.ts";
 import type { AgentEntry, KernelState, Turn } from "./state.ts";
 import { answerFromSteps, type CallId, hear, whyNoMoreSteps } from "./steps.ts";
 import { bookTokens, noteContext } from "./usage.ts";
@@ -37,12 +37,17 @@ export function modelCall(k: KernelState, agent: AgentEntry, turn: Turn, record:
     refuse(k, agent, turn, record, spent, id);
     return;
   }
-  const impossible = whyNotNow(k, agent, turn, record);
+  const [wants, list] = splitAtBlank(b);
+  const tools = list === "=" ? turn.told?.text : list;
+  if (tools === undefined) {
+    postRefusal(k, agent.spec.id, agent.incarnation, ref, nothingTold);
+    return;
+  }
+  const impossible = whyNotNow(k, agent, turn, record, request.length + tools.length);
   if (impossible !== undefined) {
     postRefusal(k, agent.spec.id, agent.incarnation, ref, impossible);
     return;
   }
-  const [wants, tools] = splitAtBlank(b);
   agent.openCalls.add(ref);
   agent.modelChars += request.length + tools.length;
   k.modelChars += request.length + tools.length;
@@ -65,6 +70,11 @@ export function modelCall(k: KernelState, agent: AgentEntry, turn: Turn, record:
   });
 }
 
+const nothingTold: Refusal = {
+  code: "CLOISTER_REQUEST_INVALID",
+  message: "the request means the list of tools that its turn was told, and it was told none",
+};
+
 function splitAtBlank(text: string): readonly [string, string] {
   const blank = text.indexOf(" ");
   return blank === -1 ? [text, ""] : [text.slice(0, blank), text.slice(blank + 1)];
@@ -84,10 +94,10 @@ function whyNotNow(
   k: KernelState,
   agent: AgentEntry,
   turn: Turn,
-  { num, a: model, b, c: request }: UpRecord,
+  { num, a: model }: UpRecord,
+  chars: number,
 ): Refusal | undefined {
   const { modelNameCharsMax, modelRequestCharsMax, callsPerCellMax } = k.settings.limits;
-  const chars = request.length + b.length;
   if (model.length > modelNameCharsMax)
     return {
       code: "CLOISTER_REQUEST_INVALID",

@@ -3,7 +3,8 @@
  * (`asks.ts`), so that the turn gives its place back meanwhile and the wait dies with it. What has become of the runs is read
  * afterwards, from the store: the effect `runs-waited` hands the call back to the tool that made it.
  */
-import type { AgentEntry, Effect, KernelState } from "./state.ts";
+import type { Outcome } from "./envelope.ts";
+import type { AgentEntry, Effect, KernelState, Turn } from "./state.ts";
 import { answer, openWait, givePlaceBack } from "./waits.ts";
 import { pump, pumpWanting } from "./dispatch.ts";
 
@@ -69,4 +70,10 @@ export function yieldTurn(
   if (pending === 0) return { status: "nothing_pending", pending };
   turn.yielded = acknowledgment ?? "";
   return { status: "yielded", pending };
+}
+
+/** A turn that waits for its children and says nothing itself says what it gave for that. */
+export function acknowledged(turn: Turn, outcome: Outcome): Outcome {
+  if (turn.yielded === undefined || turn.yielded === "" || outcome.status !== "no_reply") return outcome;
+  return { status: "ok", text: turn.yielded };
 }

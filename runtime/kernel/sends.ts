@@ -11,6 +11,7 @@ import { makeTurn } from "./dispatch.ts";
 import type { EnvelopeHeader, Exchange } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { type UpRecord, up } from "./frames.ts";
+import { isCallNumber, noCallNumber, slotPairing } from "./call-slots.ts";
 import type { Pairing } from "./pairings.ts";
 import { parkSend } from "./parking.ts";
 import { postRefusal } from "./posts.ts";
@@ -70,18 +71,6 @@ function callOf(
     message: `ttlMs is 1 to ${envelopeAgeMsMax} milliseconds, found ${JSON.stringify(record.b.slice(blank + 1, blank + 41))}`,
   });
   return undefined;
-}
-
-export function isCallNumber(k: KernelState, key: number): boolean {
-  return Number.isInteger(key) && key >= 0 && key < k.settings.limits.callsPerTurnMax;
-}
-
-export function noCallNumber(k: KernelState, found: string): Refusal {
-  return {
-    code: /^\d+$/.test(found) ? "CLOISTER_TURN_FULL" : "CLOISTER_REQUEST_INVALID",
-    message: `the calls of a turn are numbered from 0 to ${k.settings.limits.callsPerTurnMax - 1}, found ${JSON.stringify(found.slice(0, 40))}`,
-    remedy: "send the rest to this session as a further message",
-  };
 }
 
 /** A repeated turn finds what it sent before, or how that was answered. False: the call is new. */
@@ -163,6 +152,7 @@ export function sendVolatile(k: KernelState, agent: AgentEntry, turn: Turn, reco
     shortened: false,
     held: false,
     goesOn: false,
+    offer: undefined,
   };
   const volatileTurn = makeTurn(k, target, mail, nowMs);
   k.emit({
@@ -395,11 +385,6 @@ export function checkSend(k: KernelState, agent: AgentEntry, turn: Turn, record:
         code: "CLOISTER_CAPABILITY_DENIED",
         message: `the capability in slot ${record.slot} does not allow to ${verb} to agent:${target}`,
       };
-}
-
-export function slotPairing(k: KernelState, agent: AgentEntry, slot: number): Pairing | undefined {
-  const id = agent.slots.get(slot);
-  return id === undefined ? undefined : k.pairings.get(id);
 }
 
 function noPlaceEver(sessionKey: string): Refusal {

@@ -11,7 +11,7 @@ import type { Refusal } from "./errors.ts";
 import { type UpRecord, up } from "./frames.ts";
 import type { Pairing } from "./pairings.ts";
 import { clampRefusal, isClamped, refuse } from "./refusals.ts";
-import { isCallNumber, noCallNumber, slotPairing } from "./sends.ts";
+import { isCallNumber, noCallNumber, slotPairing } from "./call-slots.ts";
 import type { SignalCall } from "./signal-call.ts";
 import type { AgentEntry, KernelState, Turn } from "./state.ts";
 import { postRefusal } from "./posts.ts";

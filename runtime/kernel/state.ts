@@ -28,6 +28,7 @@ import type { CheckedSend } from "./sends.ts";
 import type { SessionChoices, ToldRoom } from "./session-choices.ts";
 import type { SessionNotice } from "./session-notices.ts";
 import type { CallId, StepRow } from "./steps.ts";
+import type { Offers } from "./tool-lists.ts";
 import type { TurnRow } from "./turn-rows.ts";
 import type { Begun } from "./turns.ts";
 import type { Effect } from "./effects.ts";
@@ -58,6 +59,8 @@ export interface Mail {
   held: boolean;
   /** Came while the one before it was held: one turn handles both. */
   goesOn: boolean;
+  /** The list of tools that came with a delivery whose cell ended; the next one has the same (`tool-lists.ts`). */
+  offer: string | undefined;
 }
 
 export interface SessionLane {
@@ -95,6 +98,9 @@ export interface Turn {
   notices: readonly SessionNotice[] | undefined;
   historyTurns: number | undefined;
   room: ToldRoom | undefined;
+  /** The list of tools that came with the delivery, until it is taken; and that of the last call that was told one (`tool-lists.ts`). */
+  offer: string | undefined;
+  told: { readonly key: number; readonly text: string } | undefined;
   /** Models that answered in it, also in an earlier delivery. */
   answered: Set<string> | undefined;
   /** Counts in its lane, if that has places. Given back while the turn waits for an ask. */
@@ -176,6 +182,7 @@ export interface AgentEntry {
   modelChars: number;
   /** Tool calls of the cell that are not answered, by their reference. */
   readonly openCalls: Set<number>;
+  readonly offers: Offers;
   /** The last abnormal ends, as many as its intensity needs. */
   crashTimes: number[];
   /** Abnormal ends in a row, for the back-off. */

@@ -234,16 +234,22 @@ export function hear(
     return;
   }
   const kept = withinBounds(k, turn, id, result);
-  turn.stepChars += charsOf(kept);
   const row = { ...id, result: kept, ...(failed === undefined ? {} : { failed }) };
   if (id.op !== "model" && id.op !== "tools") {
+    turn.stepChars += charsOf(kept);
     record(k, agent, turn, row, { type: "hear", ref });
     return;
   }
+  heardLate(turn, row);
+  hearNow(k, agent, turn, ref, id, kept);
+}
+
+/** The cell has heard the answer, or does at once; it is recorded later. */
+export function heardLate(turn: Turn, row: StepRow & { readonly result: StepResult }): void {
+  turn.stepChars += charsOf(row.result);
   note(turn, row);
   turn.late ??= [];
   turn.late.push(row);
-  hearNow(k, agent, turn, ref, id, kept);
 }
 
 /** For answers that are durable elsewhere, or need not be. */

@@ -12,9 +12,10 @@ import { noteCall } from "./loops.ts";
 import { modelCall } from "./models.ts";
 import { postRefusal, stoppedRefusal } from "./posts.ts";
 import { refuse } from "./refusals.ts";
-import { isCallNumber, noCallNumber, send, sendVolatile, slotPairing } from "./sends.ts";
+import { isCallNumber, noCallNumber, slotPairing } from "./call-slots.ts";
+import { send, sendVolatile } from "./sends.ts";
 import { coversVerb } from "./pairings.ts";
-import { judgedTurn, listTools } from "./tool-lists.ts";
+import { endOffer, judgedTurn, listTools } from "./tool-lists.ts";
 import { endSpent } from "./run-ends.ts";
 import { useBudget } from "./runs.ts";
 import { signalCall } from "./signals.ts";
@@ -130,9 +131,11 @@ function receiveRecord(k: KernelState, agent: AgentEntry, record: UpRecord, nowM
     case up.model:
       modelCall(k, agent, turn, record);
       return;
-    case up.tools:
-      listTools(k, agent, turn, record);
+    case up.tools: {
+      const wrong = listTools(k, agent, turn, record);
+      if (wrong !== undefined) forged(k, agent, "record", wrong);
       return;
+    }
     case up.usage: {
       const used = noteUsage(k, agent, turn, record);
       if (typeof used === "string") forged(k, agent, "record", used);
@@ -149,7 +152,10 @@ function receiveRecord(k: KernelState, agent: AgentEntry, record: UpRecord, nowM
       return;
     case up.done:
       if (record.num > doneBitsMax) forged(k, agent, "record", `unknown bits ${record.num} at the end of a turn`);
-      else cellDone(k, agent, turn, record.num, record.a, record.b, nowMs);
+      else {
+        endOffer(agent, turn);
+        cellDone(k, agent, turn, record.num, record.a, record.b, nowMs);
+      }
       return;
     default:
       forged(k, agent, "record", `unknown operation ${record.op}`);

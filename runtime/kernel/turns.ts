@@ -18,11 +18,13 @@ import { followUp, leavesBy } from "./exchange.ts";
 import { doneBits, down } from "./frames.ts";
 import { giveBack, hearTaken, keptFor, letGo, outcomeOfTaken, postPart, type Taken, takeFirst } from "./gather.ts";
 import { noteRun, noteRunTurn } from "./run-notes.ts";
+import { acknowledged } from "./run-waits.ts";
 import type { AgentEntry, Effect, KernelState, Mail, Turn } from "./state.ts";
 import { whyNotDelivered } from "./second-check.ts";
 import { formatHeader, learn, type LearnedAtBegin } from "./session-choices.ts";
 import { type StepRow, takeUpSteps } from "./steps.ts";
 import { rowsOf } from "./turn-rows.ts";
+import { offerTools } from "./tool-lists.ts";
 import { unknownAgent } from "./unknown-agent.ts";
 import { answer, dropAsks, givePlaceBack } from "./waits.ts";
 
@@ -128,6 +130,7 @@ function deliver(k: KernelState, agent: AgentEntry, turn: Turn, nowMs: number): 
   turn.opening = undefined;
   turn.stage = "delivered";
   agent.lastActivityMs = nowMs;
+  offerTools(k, agent, turn);
   // A turn in memory has no state, so the cell does not have the session's after it.
   if (!turn.mail.volatile) keepSession(k, agent, header.sessionKey);
   k.emit({
@@ -174,12 +177,6 @@ export function cellDone(
     return;
   }
   commitTurn(k, agent, turn, outcome, (bits & doneBits.state) !== 0 && outcome.status !== "error" ? state : undefined);
-}
-
-/** A turn that waits for its children and says nothing itself says what it gave for that. */
-function acknowledged(turn: Turn, outcome: Outcome): Outcome {
-  if (turn.yielded === undefined || turn.yielded === "" || outcome.status !== "no_reply") return outcome;
-  return { status: "ok", text: turn.yielded };
 }
 
 /** The turn of a run whose cell is gone: how it ended is committed all the same, as the transcript's last word. */
@@ -456,6 +453,7 @@ export function putBack(k: KernelState, agent: AgentEntry, turn: Turn): void {
     return;
   }
   agent.turns.delete(turn.number);
+  turn.mail.offer ??= turn.offer;
   giveBack(agent, turn, [turn.mail, ...letGo(turn)]);
   freePlaces(k, agent, turn);
 }

@@ -81,8 +81,8 @@ async function each<T extends object>(gateway: TestGateway, text: string, read: 
 
 /** Without the doors, whose thread has one more for each piece of text and each event that a client hears. */
 test.each([
-  ["hello", 7],
-  ["which sessions are there?", 15],
+  ["hello", 6],
+  ["which sessions are there?", 14],
 ])("messages of the main thread for one turn: %s", async (text, usual) => {
   const crossed = countMessages();
   const stateDir = await newStateDir();

@@ -23,6 +23,14 @@ export const plantedInKernel: readonly Planted[] = [
     seeds: 200,
   },
   {
+    bug: "a list of tools that was taken and is on no record",
+    file: "kernel/tool-lists.ts",
+    text: '  heardLate(turn, { key, op: "tools", name: "list", result: [1, "ok", offer] });\n',
+    instead: "  void heardLate;\n",
+    seen: /:late 0 heard .* in delivery/u,
+    seeds: 300,
+  },
+  {
     bug: "a turn that stays when its message was not stored",
     file: "kernel/early-turns.ts",
     text: "agent.turns.delete(turn.number);\n  if (turn.mail.suspect) agent.suspects--;",

@@ -157,9 +157,15 @@ export function makeFakeCell(
   let nextRef = 1;
   let ended = false;
 
+  /** What goes with the next record. */
+  let later: readonly unknown[] = [];
   const post = (...record: readonly unknown[]): void => {
-    if (!ended) host.post([incarnation, ++seq, ...record]);
+    if (!ended) host.post([incarnation, ++seq, ...later, ...record]);
+    later = [];
   };
+  /** Lists of tools that came with deliveries, and the last one. */
+  const offered = new Map<number, string>();
+  let lastOffered = "";
 
   const slots = makeSlots(initial);
   const slotFor = (object: string, verb: string): number => slots.find([verb], object);
@@ -233,6 +239,12 @@ export function makeFakeCell(
       },
       tools() {
         const ref = open(true);
+        const text = calls === 0 ? offered.get(number) : undefined;
+        if (text !== undefined) {
+          later = [up.tools, 0, number, 0, calls++, "", "", ""];
+          settle(ref, { type: "result", status: "ok", text });
+          return ref;
+        }
         post(up.tools, ref, number, 0, calls++, "", "", "");
         return ref;
       },
@@ -349,6 +361,9 @@ export function makeFakeCell(
         const { id }: ToldHeader = JSON.parse(a);
         const key = `${turn} ${ref}`;
         parts.set(key, [...(parts.get(key) ?? []), { id, body: b, shortened: num === 1 }]);
+      } else if (op === down.tools) {
+        if (num === 0) lastOffered = a;
+        offered.set(turn, lastOffered);
       } else if (op === down.text) {
         pieces.set(ref, [...(pieces.get(ref) ?? []), a]);
       } else if (op === down.stored) {

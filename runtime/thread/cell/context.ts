@@ -25,6 +25,7 @@ export function makeContext(
   mailbox: Mailbox,
   header: DeliveredHeader,
   turn: number,
+  offeredTools: string | undefined,
   inMemory: boolean,
   workspace: Workspace,
   log: CellLog,
@@ -49,14 +50,14 @@ export function makeContext(
       : `agent:${target}:${init.mainKey}`;
   const slotFor = (verb: string, key: string): number => slots.find([verb], key.slice(0, key.indexOf(":", 6)));
   const boundStream = makeStreamBound(limits.streamCharsMax, streamQuota);
-  const tools = makeTools(slots, mailbox, turn, nextCall);
+  const { toldText, ...tools } = makeTools(slots, mailbox, turn, nextCall, offeredTools);
   return {
     agent: { id: init.agentId, model: init.model, options: init.options, settings: init.settings },
     session: { key: header.sessionKey, ...sessionOf(header) },
     state,
     workspace,
     tools,
-    model: makeModel(slots, mailbox, turn, nextCall, log),
+    model: makeModel(slots, mailbox, turn, nextCall, log, toldText),
     log,
     signal,
     busy(ms) {

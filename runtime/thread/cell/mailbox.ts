@@ -16,6 +16,8 @@ export interface Delivery {
   readonly body: string;
   /** `undefined`: the cell has the session's state already, or there is none. */
   readonly state: string | undefined;
+  /** The list of tools that came with it (JSON). */
+  readonly tools: string | undefined;
   /** All messages of the turn, its own first, when there are several; `body` is empty then. */
   readonly parts: readonly RawPart[];
 }
@@ -30,6 +32,8 @@ export interface CallAnswer {
 export interface Mailbox {
   /** A record that wants no answer. */
   tell(op: number, turn: number, num: number, a: string, b?: string): void;
+  /** The same for one that need not leave before the next. */
+  tellLater(op: number, turn: number, num: number): void;
   /** Resolves with the result; with `until: "stored"` already when the envelope is stored (its id is `text`). */
   ask(record: AskRecord, until: "stored" | "result"): Promise<CallAnswer>;
   receive(frame: unknown): void;
@@ -85,8 +89,13 @@ export function makeMailbox(
   let frame: unknown[] = [incarnation, 0];
   let records = 0;
   let chars = 0;
+  let isLeaving = false;
+  /** Lists of tools that came before the deliveries of their turns, and the last of them. */
+  const toolsOfTurn = new Map<number, string>();
+  let lastTools = "";
 
   const flush = (): void => {
+    isLeaving = false;
     if (records === 0) return;
     frame[1] = nextSeq++;
     post(frame);
@@ -104,8 +113,12 @@ export function makeMailbox(
     a: string,
     b: string,
     c: string,
+    isUrgent = true,
   ): void => {
-    if (records === 0) queueMicrotask(flush);
+    if (isUrgent && !isLeaving) {
+      isLeaving = true;
+      queueMicrotask(flush);
+    }
     frame.push(op, ref, turn, slot, num, a, b, c);
     records++;
     chars += a.length + b.length + c.length;
@@ -139,6 +152,7 @@ export function makeMailbox(
 
   return {
     tell: (op, turn, num, a, b = "") => push(op, 0, turn, 0, num, a, b, ""),
+    tellLater: (op, turn, num) => push(op, 0, turn, 0, num, "", "", "", false),
     ask({ op, turn, slot, num, a, b, c, credit, onText }, until) {
       return new Promise<CallAnswer>((resolve, reject) => {
         const leave = (): void => {
@@ -169,17 +183,23 @@ export function makeMailbox(
         const b = message[at + 5] as string;
         if (op === down.deliver) {
           const parts = take(partsOfTurn, turn);
+          const tools = toolsOfTurn.get(turn);
+          toolsOfTurn.delete(turn);
           deliver({
             turn,
             attempt: num,
             header: a,
             body: b,
             state: ref === 1 ? (message[at + 6] as string) : undefined,
+            tools,
             parts,
           });
         } else if (op === down.part) {
           const [from, number] = ref === 0 ? [partsOfTurn, turn] : [partsOfCall, ref];
           from.set(number, [...(from.get(number) ?? []), { header: a, body: b, isShortened: num === 1 }]);
+        } else if (op === down.tools) {
+          if (num === 0) lastTools = a;
+          toolsOfTurn.set(turn, lastTools);
         } else if (op === down.text) pending.get(ref)?.onText?.(a);
         else if (op === down.forget) forget(a);
         else if (op === down.slot) changeSlot(num, a, JSON.parse(b) as string[]);

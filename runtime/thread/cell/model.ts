@@ -6,20 +6,21 @@ import type { Mailbox } from "./mailbox.ts";
 import type { Slots } from "./slots.ts";
 import { textOfList } from "./tools.ts";
 
-/** `nextCall` numbers the calls of the turn. */
+/** `nextCall` numbers the calls of the turn; `toldText` is the list of tools that it was told last, which is not told again. */
 export function makeModel(
   slots: Slots,
   mailbox: Mailbox,
   turn: number,
   nextCall: (what: string) => number,
   log: { warn(text: string): void },
+  toldText: () => string | undefined,
 ): Model {
   const generate: Model["generate"] = async ({ model = "", ...request }, { onText } = {}) => {
     const num = nextCall("ctx.model");
     const slot = slots.find(["model"], "gateway");
     const { tools, ...others } = request;
     const list = textOfList(tools);
-    const beside = list === undefined ? "" : ` ${list}`;
+    const beside = list === undefined ? "" : list === toldText() ? " =" : ` ${list}`;
     const c = JSON.stringify(list === undefined ? request : others);
     const record = { op: up.model, turn, slot, num, a: model, c, credit: false };
     if (onText === undefined) return read(await mailbox.ask({ ...record, b: beside }, "result"));

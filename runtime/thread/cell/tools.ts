@@ -32,8 +32,21 @@ function freeze(value: unknown): unknown {
 
 type SessionTools = Omit<Tools, "list" | "call">;
 
-/** `nextCall` numbers the calls of the turn. */
-export function makeTools(slots: Slots, mailbox: Mailbox, turn: number, nextCall: (what: string) => number): Tools {
+export interface ToldTools extends Tools {
+  /** The text of the list that the turn was told last; undefined also while it asks for another. */
+  readonly toldText: () => string | undefined;
+}
+
+/** `nextCall` numbers the calls of the turn; `offered` is the list that came with its delivery. */
+export function makeTools(
+  slots: Slots,
+  mailbox: Mailbox,
+  turn: number,
+  nextCall: (what: string) => number,
+  offered?: string,
+): ToldTools {
+  let told: string | undefined;
+  let lists = 0;
   const call = async (tool: string, params: object, body: string): Promise<ToolResult> => {
     const number = nextCall(`ctx.tools.${tool}`);
     const slot = slots.find([`tool:${tool}`], "gateway");
@@ -82,9 +95,21 @@ export function makeTools(slots: Slots, mailbox: Mailbox, turn: number, nextCall
     ...sessionTools,
     async list() {
       const num = nextCall("ctx.tools.list");
+      if (num === 0 && offered !== undefined) {
+        // The kernel hears of it before whatever the turn says next.
+        mailbox.tellLater(up.tools, turn, num);
+        told = offered;
+        return readList(offered);
+      }
       const record = { op: up.tools, turn, slot: 0, num, a: "", b: "", c: "", credit: false };
-      return readList((await mailbox.ask(record, "result")).text);
+      // Until the answer is there it is not known which list the kernel would take for the last one.
+      told = undefined;
+      const asked = ++lists;
+      const { text } = await mailbox.ask(record, "result");
+      if (asked === lists) told = text;
+      return readList(text);
     },
+    toldText: () => told,
     call: (name, params = {}) =>
       asResult(
         Object.hasOwn(sessionTools, name)

@@ -67,6 +67,7 @@ export function makeTurnRunner(
       mailbox(),
       header,
       delivery.turn,
+      delivery.tools,
       isInMemory(delivery),
       workspace,
       log,

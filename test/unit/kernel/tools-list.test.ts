@@ -1,7 +1,7 @@
 /** `ctx.tools.list`: which tools a turn is told of, and that a repeated turn is told the same. */
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { down } from "../../../runtime/kernel/frames.ts";
+import { down, up } from "../../../runtime/kernel/frames.ts";
 import type { DeliveredHeader } from "../../../runtime/kernel/session-choices.ts";
 import { answerOf, gate, scripted } from "../../support/fake-cell.ts";
 import { makeDriver, openPairings } from "../../support/kernel-driver.ts";
@@ -176,5 +176,105 @@ describe("the tools of a turn", () => {
     const { driver } = ask();
     expect(driver.ofType("commit")[0]?.rows.map(({ role }) => role)).toEqual(["assistant"]);
     expect(driver.ofType("call")).toEqual([]);
+  });
+});
+
+describe("a list that comes with the delivery", () => {
+  /** Each text is a turn of its own: `first` asks before all else, `late` and `none` do not. */
+  function open(describeTools: () => string | undefined = () => '["look"]') {
+    const heard: string[] = [];
+    let crashes = 0;
+    const driver = makeDriver({
+      agents: ["main"],
+      pairings: [right("one", "gateway", ["tool:look"]), ...openPairings(["main"])],
+      describeTools: (_turn, _held, isLast) => describeTools() ?? (isLast ? "[]" : undefined),
+      script: scripted({
+        first: function* (turn) {
+          const answer = yield* answerOf(turn.tools());
+          heard.push(answer.type === "result" ? answer.text : answer.type);
+          if (crashes-- > 0) turn.crash();
+          yield* answerOf(turn.model("x", { tools: "=" }));
+          return { reply: "done" };
+        },
+        none: () => ({ reply: "done" }),
+      }),
+    });
+    const say = (text: string): void => {
+      driver.tell(main, text);
+      driver.finish();
+    };
+    const crashNext = (times: number): void => void (crashes = times);
+    const posted = (op: number) => driver.ofType("post").filter(({ record }) => record[0] === op);
+    return { driver, heard, say, crashNext, posted };
+  }
+
+  it("comes to an agent whose turn before asked for one first, and with its text only when that is another", () => {
+    let text = '["look"]';
+    const { driver, heard, say, posted } = open(() => text);
+    for (const _ of [1, 2, 3]) say("first");
+    text = '["other"]';
+    say("first");
+    expect(heard).toEqual(['["look"]', '["look"]', '["look"]', '["other"]']);
+    expect(posted(down.tools).map(({ record: [, , , num, a] }) => [num, a])).toEqual([
+      [0, '["look"]'],
+      [1, ""],
+      [0, '["other"]'],
+    ]);
+    // The model is asked with the list of its turn.
+    expect(driver.ofType("model").map(({ tools }) => tools)).toEqual(heard);
+    expect(leaks(driver.kernel)).toEqual([]);
+  });
+
+  it("comes no more after a turn that did not take it, until one asks again", () => {
+    const { say, posted } = open();
+    for (const text of ["first", "none", "first", "first"]) say(text);
+    expect(posted(down.tools)).toHaveLength(2);
+  });
+
+  it("does not come where other programs have to be asked", () => {
+    const { heard, say, posted } = open(() => undefined);
+    for (const _ of [1, 2]) say("first");
+    expect(heard).toEqual(["[]", "[]"]);
+    expect(posted(down.tools)).toEqual([]);
+  });
+
+  it("is the same to a repeated turn, whether its cell had said that it took it or not", () => {
+    let asked = 0;
+    const { heard, say, crashNext, driver } = open(() => `["${++asked}"]`);
+    say("first");
+    crashNext(1);
+    say("first");
+    expect(heard).toEqual(['["1"]', '["2"]', '["2"]']);
+    expect(driver.ofType("commit")).toHaveLength(2);
+    expect(leaks(driver.kernel)).toEqual([]);
+  });
+
+  it("is recorded as a list that was asked for", () => {
+    const { driver, say } = open();
+    say("first");
+    const { agents } = driver.kernel.state;
+    driver.tell(main, "first");
+    driver.stepUntil(() => driver.ofType("model").length === 2);
+    const [turn] = agents.get("main")?.turns.values() ?? [];
+    expect(turn?.late).toMatchObject([{ key: 0, op: "tools", name: "list", result: [1, "ok", '["look"]'] }]);
+    driver.finish();
+  });
+
+  it("is taken once, as the answer of the first call, and by nobody who was offered none", () => {
+    const driver = makeDriver({
+      agents: ["main"],
+      script: scripted({
+        go: function* (turn) {
+          turn.raw(up.tools, 0, 0, 0);
+          turn.raw(up.model, 900, 1, 1, "", " =", "x");
+          yield* gate("never");
+          return {};
+        },
+      }),
+    });
+    driver.tell(main, "go");
+    driver.settle();
+    expect(driver.audits("forged-record")).toMatchObject([{ detail: expect.stringContaining("was offered none") }]);
+    expect(driver.ofType("model")).toEqual([]);
   });
 });

@@ -55,6 +55,30 @@ describe("the mailbox of a cell", () => {
     ]);
   });
 
+  it("lets what need not leave at once go before the next record", async () => {
+    const { mailbox, frames } = open();
+    mailbox.tellLater(up.tools, 1, 0);
+    await Promise.resolve();
+    expect(frames).toEqual([]);
+    mailbox.tell(up.stream, 2, 0, "text");
+    await Promise.resolve();
+    expect(frames).toEqual([[incarnation, 1, up.tools, 0, 1, 0, 0, "", "", "", up.stream, 0, 2, 0, 0, "text", "", ""]]);
+  });
+
+  it("gives a turn the list of tools that came before its delivery, which may be that of before", () => {
+    const { mailbox, delivered } = open();
+    const tools = (turn: number, isKnown: 0 | 1, text: string) => [down.tools, 0, turn, isKnown, text, "", ""];
+    mailbox.receive([
+      incarnation,
+      ...tools(1, 0, "[1]"),
+      ...deliver(1),
+      ...deliver(2),
+      ...tools(3, 1, ""),
+      ...deliver(3),
+    ]);
+    expect(delivered.map((each) => each.tools)).toEqual(["[1]", undefined, "[1]"]);
+  });
+
   it("lets sends beyond its credits wait, first come first served", async () => {
     const { mailbox, frames } = open();
     const sent = (): readonly unknown[] =>

@@ -8,11 +8,13 @@ import { makeTools } from "../../../runtime/thread/cell/tools.ts";
 
 const spec = (name: string) => ({ name, description: "d", parameters: { type: "object", properties: { a: {} } } });
 
-/** A cell whose calls are answered with these texts, in turn. */
-function open(...answers: readonly string[]) {
+/** A cell whose calls are answered with these texts, in turn; `offered` came with the delivery. */
+function openWith(offered: string | undefined, ...answers: readonly string[]) {
   const asked: AskRecord[] = [];
+  const toldLater: (readonly number[])[] = [];
   let calls = 0;
-  const mailbox: Pick<Mailbox, "ask"> = {
+  const mailbox: Pick<Mailbox, "ask" | "tellLater"> = {
+    tellLater: (...record) => void toldLater.push(record),
     ask: async (record) => {
       const text = answers[asked.length] ?? "";
       asked.push(record);
@@ -22,12 +24,15 @@ function open(...answers: readonly string[]) {
   const slots = makeSlots([]);
   const nextCall = (): number => calls++;
   const log = { warn: () => undefined };
+  const tools = makeTools(slots, mailbox as Mailbox, 1, nextCall, offered);
   return {
     asked,
-    tools: makeTools(slots, mailbox as Mailbox, 1, nextCall),
-    model: makeModel(slots, mailbox as Mailbox, 1, nextCall, log),
+    toldLater,
+    tools,
+    model: makeModel(slots, mailbox as Mailbox, 1, nextCall, log, tools.toldText),
   };
 }
+const open = (...answers: readonly string[]) => openWith(undefined, ...answers);
 
 const answer = JSON.stringify({ text: "hi" });
 const messages = [{ role: "user", text: "hello" }] as const;
@@ -60,4 +65,33 @@ test("a request with the list as it was told has its text beside it; a list of t
     [up.model, "", { messages, tools: [spec("three")] }],
     [up.model, "", { messages }],
   ]);
+});
+
+test("a request with the list that its turn was told last says so, and no more while the turn asks for another", async () => {
+  const [text, other] = [JSON.stringify([spec("five")]), JSON.stringify([spec("six")])];
+  const { tools, model, asked } = open(text, answer, other, answer);
+  const told = await tools.list();
+  await model.generate({ messages, tools: told });
+  const next = tools.list();
+  await model.generate({ messages, tools: told });
+  await next;
+  expect(asked.filter(({ op }) => op === up.model).map(({ b }) => b)).toEqual([" =", ` ${text}`]);
+});
+
+test("a list that came with the delivery is the answer of the turn's first call, which the kernel is told of with the next", async () => {
+  const [text, other] = [JSON.stringify([spec("seven")]), JSON.stringify([spec("eight")])];
+  const first = openWith(text, answer, other);
+  const told = await first.tools.list();
+  expect(told).toEqual([spec("seven")]);
+  await first.model.generate({ messages, tools: told });
+  expect(await first.tools.list()).toEqual([spec("eight")]);
+  expect(first.toldLater).toEqual([[up.tools, 1, 0]]);
+  expect(first.asked.map(({ op, num, b }) => [op, num, b])).toEqual([
+    [up.model, 1, " ="],
+    [up.tools, 2, ""],
+  ]);
+  const later = openWith(text, answer, other);
+  await later.model.generate({ messages });
+  expect(await later.tools.list()).toEqual([spec("eight")]);
+  expect(later.toldLater).toEqual([]);
 });
