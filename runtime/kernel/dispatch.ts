@@ -167,6 +167,7 @@ export function makeTurn(k: KernelState, agent: AgentEntry, mail: Mail, nowMs: n
     historyTurns: undefined,
     room: undefined,
     answered: undefined,
+    modelFailure: undefined,
     holdsPlace: false,
     streamed: 0,
     heldText: "",

@@ -103,6 +103,8 @@ export interface Turn {
   told: { readonly key: number; readonly text: string } | undefined;
   /** Models that answered in it, also in an earlier delivery. */
   answered: Set<string> | undefined;
+  /** What its last call of a model was refused with, unless it was answered. */
+  modelFailure: Refusal | undefined;
   /** Counts in its lane, if that has places. Given back while the turn waits for an ask. */
   holdsPlace: boolean;
   streamed: number;

@@ -26,7 +26,7 @@
  * They go with the turn: in the transaction that commits it, or with its dead letter. A turn in memory has none.
  */
 import { hasCell } from "./dispatch.ts";
-import type { Refusal } from "./errors.ts";
+import type { ErrorCode, Refusal } from "./errors.ts";
 import { countFailure, noteAnswer } from "./loops.ts";
 import type { Tokens } from "./run-rows.ts";
 import { addTokens, noteContext } from "./usage.ts";
@@ -92,6 +92,7 @@ export function answerFromSteps(k: KernelState, agent: AgentEntry, turn: Turn, r
   }
   // Which session a tool means is known when it sends; until then its record may be another call's.
   if (row.result === undefined || (row.to !== undefined && id.to === undefined)) return false;
+  noteModel(turn, id, row.result);
   postResult(k, agent.spec.id, agent.incarnation, ref, row.result);
   return true;
 }
@@ -261,13 +262,30 @@ export function hearNow(
   id: CallId | undefined,
   result: StepResult,
 ): void {
-  if (turn !== undefined && id !== undefined) noteTool(turn, id, result);
+  if (turn !== undefined && id !== undefined) {
+    noteTool(turn, id, result);
+    noteModel(turn, id, result);
+  }
   postResult(k, agent.spec.id, agent.incarnation, ref, result);
 }
 
 function noteTool(turn: Turn, { key, op, name }: CallId, [num, , text]: StepResult): void {
   if (op === "tool" && num === 1) turn.rows.push({ key, role: "toolResult", toolName: name, text });
 }
+
+function noteModel(turn: Turn, { op }: CallId, [num, text]: StepResult): void {
+  if (op === "model") turn.modelFailure = num === 1 ? undefined : (JSON.parse(text) as Refusal);
+}
+
+/** Of a turn that its module failed with this text: the code of the last model's failure, when it is that one's words, which the cell cannot make up. */
+export function failureCode({ modelFailure }: Turn, text: string): ErrorCode {
+  return modelFailure !== undefined && text.startsWith(modelFailure.message.slice(0, failureWordsChars))
+    ? modelFailure.code
+    : "CLOISTER_AGENT_FAILED";
+}
+
+/** So much of the words is compared: cells cut them. */
+const failureWordsChars = 1_000;
 
 function withinBounds(k: KernelState, turn: Turn, id: CallId, result: StepResult): StepResult {
   const { stepCharsMax, turnStepCharsMax } = k.settings.limits;

@@ -22,7 +22,7 @@ import { acknowledged } from "./run-waits.ts";
 import type { AgentEntry, Effect, KernelState, Mail, Turn } from "./state.ts";
 import { whyNotDelivered } from "./second-check.ts";
 import { formatHeader, learn, type LearnedAtBegin } from "./session-choices.ts";
-import { type StepRow, takeUpSteps } from "./steps.ts";
+import { failureCode, type StepRow, takeUpSteps } from "./steps.ts";
 import { rowsOf } from "./turn-rows.ts";
 import { offerTools } from "./tool-lists.ts";
 import { unknownAgent } from "./unknown-agent.ts";
@@ -163,7 +163,7 @@ export function cellDone(
   const { header } = turn.mail.envelope;
   turn.stage = "committing";
   dropAsks(k, turn.number, { code: "CLOISTER_ASK_ABORTED", message: "the turn ended before the answer came" });
-  const outcome = turn.mail.aborted ? endOf(turn) : acknowledged(turn, outcomeOf(k, header, bits, text, state));
+  const outcome = turn.mail.aborted ? endOf(turn) : acknowledged(turn, outcomeOf(k, turn, bits, text, state));
   if (turn.mail.volatile) {
     endTurn(k, agent, turn, outcome, nowMs);
     return;
@@ -217,7 +217,7 @@ export const aborted = {
   message: "the run was stopped",
 } as const satisfies Outcome;
 
-function outcomeOf(k: KernelState, header: EnvelopeHeader, bits: number, text: string, state: string): Outcome {
+function outcomeOf(k: KernelState, turn: Turn, bits: number, text: string, state: string): Outcome {
   const { limits } = k.settings;
   if ((bits & doneBits.unhandled) !== 0)
     return {
@@ -226,14 +226,14 @@ function outcomeOf(k: KernelState, header: EnvelopeHeader, bits: number, text: s
       message: `the agent does not handle this message: ${text.slice(0, limits.failureCharsMax)}`,
     };
   if ((bits & doneBits.error) !== 0)
-    return { status: "error", code: "CLOISTER_AGENT_FAILED", message: text.slice(0, limits.failureCharsMax) };
+    return { status: "error", code: failureCode(turn, text), message: text.slice(0, limits.failureCharsMax) };
   const hasReply = (bits & doneBits.reply) !== 0;
   if ((bits & doneBits.tooLong) !== 0)
     return hasReply
       ? tooLong("the answer", text, limits.replyCharsMax)
-      : tooLongState(header, text, limits.stateCharsMax);
+      : tooLongState(turn.mail.envelope.header, text, limits.stateCharsMax);
   if ((bits & doneBits.state) !== 0 && state.length > limits.stateCharsMax)
-    return tooLongState(header, String(state.length), limits.stateCharsMax);
+    return tooLongState(turn.mail.envelope.header, String(state.length), limits.stateCharsMax);
   if (!hasReply) return { status: "no_reply" };
   if (text.length > limits.replyCharsMax) return tooLong("the answer", String(text.length), limits.replyCharsMax);
   return { status: "ok", text };

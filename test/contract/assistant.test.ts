@@ -279,7 +279,7 @@ test("a model that fails fails the turn by its code, and the conversation is as 
   await gateway.reply("main", "one");
   expect(await gateway.say("main", "fail")).toMatchObject({
     status: "error",
-    refusal: { code: "CLOISTER_AGENT_FAILED", message: expect.stringContaining("no") },
+    refusal: { code: "CLOISTER_MODEL_REFUSED", message: expect.stringContaining("no") },
   });
   expect(await gateway.reply("main", "/context")).toContain("Messages: 2 ");
 });

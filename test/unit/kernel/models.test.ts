@@ -280,6 +280,34 @@ describe("a call of a model", () => {
     expect(driver.kernel.tokensOf("main")).toEqual(used);
   });
 
+  it("that fails gives its code to a turn that fails by it, also a repeated one, and to no turn that fails by itself", () => {
+    const refusal = { code: "CLOISTER_MODEL_RATE_LIMITED", message: "p/m wants a pause" } as const;
+    const endOf = (error: string, crashes: boolean, answers: readonly ModelEnd[]): unknown => {
+      let delivery = 0;
+      let asked = 0;
+      const { driver } = open(
+        (hear) =>
+          function* (turn) {
+            delivery++;
+            for (const _ of answers) hear(yield* answerOf(turn.model("x")));
+            if (crashes && delivery === 1) turn.crash();
+            return { error };
+          },
+        { models: () => answers[asked++] ?? says("x") },
+      );
+      driver.finish();
+      return driver.outcomes("go").at(-1);
+    };
+    const failed: ModelEnd = { ok: false, refusal };
+    for (const crashes of [false, true]) {
+      const code = (error: string, ...answers: ModelEnd[]) => endOf(error, crashes, answers);
+      expect(code("p/m wants a pause → ask less", failed)).toMatchObject({ code: "CLOISTER_MODEL_RATE_LIMITED" });
+      expect(code("a fault of its own", failed)).toMatchObject({ code: "CLOISTER_AGENT_FAILED" });
+      expect(code("p/m wants a pause", failed, says("x"))).toMatchObject({ code: "CLOISTER_AGENT_FAILED" });
+      expect(code("p/m wants a pause")).toMatchObject({ code: "CLOISTER_AGENT_FAILED" });
+    }
+  });
+
   it("of a turn in memory is not recorded", () => {
     const heard: Answer[] = [];
     const driver = makeDriver({
