@@ -135,6 +135,8 @@ export class AuditChain implements ReadableLog {
   #currentHead(): { readonly head: Head; readonly fault?: AuditRow } {
     const text = readText(this.environment, headKey);
     if (text !== undefined && text === this.#written?.text) return { head: this.#written.head };
+    // After a write that failed: it may have been a block of that.
+    this.#oldest = undefined;
     const found = openHead(this.key, this.log, text);
     const fault = (type: "audit_key" | "audit_broken", detail: string): AuditRow => {
       const subject = { subject: "gateway", object: `audit:${this.log}` };

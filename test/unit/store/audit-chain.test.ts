@@ -104,6 +104,20 @@ describe("what was written", () => {
     expect(kept.check()).toMatchObject({ rows: 3, faultCount: 0, head: { n: 3 } });
   });
 
+  test("of a write that fails and is longer than the bound nothing is remembered either", async () => {
+    const { environment, check } = await open();
+    const chain = new AuditChain(environment, log, { key, rowsMax: 2, anchorsMax: 9, now: () => 0 });
+    const failed = environment.write(() => {
+      chain.begin();
+      for (const n of [1, 2, 3]) chain.add(row(n));
+      chain.end();
+      throw new Error("power cut");
+    });
+    await expect(failed).rejects.toThrow("power cut");
+    await chain.append([row(4), row(5), row(6)]);
+    expect(check()).toMatchObject({ rows: 2, faultCount: 0, head: { n: 3, first: 2 } });
+  });
+
   test("is bounded: the oldest rows go, and what is left still follows on them", async () => {
     const kept = await some(10, { rowsMax: 4 });
     expect(kept.check()).toMatchObject({ rows: 4, faultCount: 0, head: { n: 10, first: 7 } });
