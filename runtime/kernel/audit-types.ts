@@ -78,6 +78,8 @@ export const auditTypes = {
   "right-expired": "decisions",
   config_applied: "decisions",
   config_refused: "decisions",
+  /** What is behind references to secrets was read anew: the keys that have another one, and those that cannot be read. */
+  secrets_reloaded: "decisions",
   config_proposal_applied: "decisions",
   exec_approval_decided: "decisions",
   config_proposal_rejected: "decisions",

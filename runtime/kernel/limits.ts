@@ -483,6 +483,8 @@ export const limits = {
   authFailuresCeiling: 1_000,
   authWindowMsMax: 60 * 60_000,
   authLockoutMsMax: 24 * 60 * 60_000,
+  /** So long a reload of the secrets waits for each of those that use them: beyond the time of the programs that give them. */
+  secretsReloadMs: 60_000,
   /** Addresses whose failed attempts are remembered; the oldest is forgotten first. */
   attemptAddressesMax: 10_000,
   /** Time that a client has for the head of an HTTP request, and then for its body. */

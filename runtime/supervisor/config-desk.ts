@@ -12,7 +12,7 @@
 import { createHash } from "node:crypto";
 import { rm } from "node:fs/promises";
 import path from "node:path";
-import { joinSecretsRead, nothingRead, type SecretsRead } from "../broker/secrets-read.ts";
+import { nothingRead, type SecretsRead } from "../broker/secrets-read.ts";
 import {
   type Authored,
   changeText,
@@ -53,6 +53,7 @@ import type { ChannelDesk } from "./channels/channel-desk.ts";
 import type { Mcp } from "./mcp.ts";
 import type { Models } from "./models.ts";
 import { changeRoster, type RosterParts } from "./roster-changes.ts";
+import { reloadSecrets } from "./reload-secrets.ts";
 
 /** A configuration with the texts that it was made of. */
 export interface ReadConfig {
@@ -336,8 +337,8 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
         // Variables are read with the configuration.
         const applied = await read(by);
         if (isRestarting) return { configuration: "restarting", ...nothingRead };
-        const parts = [deps.models, deps.mcp, deps.channels, deps.edge()];
-        const told = joinSecretsRead(await Promise.all(parts.map(async (part) => part?.readSecrets() ?? nothingRead)));
+        const { models, mcp, channels } = deps;
+        const told = await reloadSecrets({ models, mcp, channels, gateway: deps.edge() }, by, audit);
         log.info({ by, ...told }, "secrets are read again");
         return { configuration: applied?.status ?? "invalid", ...told };
       }),
