@@ -1,5 +1,6 @@
 /** The schema's verdict as issues that a person can act on. */
 import type * as z from "zod";
+import { isMap } from "./is-map.ts";
 import { type ConfigIssue, formatPath, formatValue, isSecretPath, type Path } from "./issue.ts";
 import { pathKey } from "./file/lines.ts";
 import type { Place } from "./file/include.ts";
@@ -48,6 +49,8 @@ function explain(issue: z.core.$ZodIssue, written: Written): ConfigIssue[] {
   const path = issue.path.map((part) => (typeof part === "symbol" ? String(part) : part));
   if (issue.code === "unrecognized_keys") return issue.keys.flatMap((key) => explainUnknown([...path, key], written));
   const found = valueAt(path, written.value);
+  const inside = issue.code === "invalid_union" && isMap(found) ? meantByMap(issue) : [];
+  if (inside.length > 0) return inside.flatMap((one) => explain(one, written));
   if (found === undefined && path.length > 0) {
     return [
       makeIssue(path, `is missing; ${describeWanted(issue)}`, `Add ${formatPath(path)}.`, written, "without-value"),
@@ -59,6 +62,14 @@ function explain(issue: z.core.$ZodIssue, written: Written): ConfigIssue[] {
       : undefined;
   const remedy = near === undefined ? `Correct ${formatPath(path)}.` : `Did you mean ${JSON.stringify(near)}?`;
   return [makeIssue(path, describeWanted(issue), remedy, written)];
+}
+
+const isOtherKind = (issue: z.core.$ZodIssue): boolean => issue.code === "invalid_type" && issue.path.length === 0;
+
+/** What is wrong with a map where a text would do as well, as with a reference to a secret; empty: it can be meant in several ways, or in none. */
+function meantByMap({ path, errors }: z.core.$ZodIssueInvalidUnion): readonly z.core.$ZodIssue[] {
+  const meant = errors.filter((ofOne) => !ofOne.some(isOtherKind));
+  return meant.length === 1 ? (meant[0] ?? []).map((issue) => ({ ...issue, path: [...path, ...issue.path] })) : [];
 }
 
 function explainUnknown(path: Path, written: Written): ConfigIssue[] {

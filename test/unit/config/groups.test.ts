@@ -98,7 +98,7 @@ describe("a broadcast", () => {
     ["five rounds", { "webhook:room": { agents: ["a"], maxRounds: 5 } }, 'broadcast["webhook:room"].maxRounds'],
     ["33 turns", { "webhook:room": { agents: ["a"], maxTurns: 33 } }, 'broadcast["webhook:room"].maxTurns'],
     ["an unknown strategy", { strategy: "random" }, "broadcast.strategy"],
-    ["the same of a room", { "webhook:room": { agents: ["a"], strategy: "x" } }, 'broadcast["webhook:room"]'],
+    ["the same of a room", { "webhook:room": { agents: ["a"], strategy: "x" } }, 'broadcast["webhook:room"].strategy'],
     [
       "a rule of an agent that takes no part",
       { "webhook:room": { agents: ["a"], maxRounds: 2, maxTurns: 4, triggers: { b: ["a"] } } },

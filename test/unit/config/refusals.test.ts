@@ -192,8 +192,8 @@ const wrongValues: readonly Case[] = [
   [
     "a credential of an unknown source",
     { gateway: { auth: { token: { source: "moon", id: "x" } } } },
-    "gateway.auth.token",
-    /a string or a reference/,
+    "gateway.auth.token.source",
+    /one of "env"/,
     /Correct/,
   ],
   [
