@@ -25,6 +25,9 @@ class Entry implements AgentEntry {
   slotNews = noNews;
   depth = 0;
   appending = 0;
+  questions = 0;
+  told: AgentEntry["told"] = undefined;
+  emptySessions = 0;
   spill: AgentEntry["spill"] = undefined;
   crowd: AgentEntry["crowd"] = undefined;
   suspects = 0;

@@ -4,7 +4,7 @@
  * waits (criterion W-06), at any length.
  */
 import { makeDeadlines } from "./deadlines.ts";
-import type { Effect } from "./state.ts";
+import type { Effect, KernelState } from "./state.ts";
 import type { CallId } from "./steps.ts";
 
 export interface Ask {
@@ -129,6 +129,12 @@ export function makeAsks(): Asks {
           : [{ envelopeId, toSession: ask.toSession }];
       }),
   };
+}
+
+/** Every wait begins here, so that its deadline is told when it is the next one. */
+export function openWait(k: KernelState, ask: Ask): void {
+  k.asks.open(ask);
+  if (k.asks.nextDeadlineMs() === ask.deadlineMs) k.emit({ type: "deadline", atMs: ask.deadlineMs });
 }
 
 /** Nearly always one: a set for each would be much of what a question in memory costs the kernel. */

@@ -6,6 +6,7 @@ import {
   endCell,
   hasCell,
   hasReady,
+  inHand,
   isIdle,
   makeRoom,
   passivate,
@@ -16,7 +17,7 @@ import {
   stopIfEmpty,
 } from "./dispatch.ts";
 import { agentOfKey } from "./agent-of-key.ts";
-import { noteRoom } from "./depth.ts";
+import { forgetEmpty, noteRoom } from "./depth.ts";
 import { endedWhy, endInTurn, lostOutcome } from "./ends.ts";
 import { takenBefore } from "./gather.ts";
 import { wantsNoPlace } from "./places.ts";
@@ -28,6 +29,7 @@ import { endOverdue } from "./stops.ts";
 import { recordLate, recordOverdue } from "./steps.ts";
 import { countCrash, escalate, restartGroup } from "./supervision.ts";
 import { cancelRun, dropEntry } from "./run-ends.ts";
+import { unfoldOf } from "./questions.ts";
 import { noteRun } from "./run-notes.ts";
 import { giveRunPlaceBack } from "./run-lane.ts";
 import { closeTurn, commitAgain, disabledOutcome, endAborted, endMail, failTurn, putBack } from "./turns.ts";
@@ -74,6 +76,7 @@ export function disable(k: KernelState, agentId: string, reason: string, nowMs: 
     if (lane.running === undefined) agent.lanes.delete(lane.key);
   }
   agent.spill = undefined;
+  unfoldOf(k, agent);
   // What lay on the disk stays there as well, and whoever waited for it or for a place hears why.
   for (const { envelopeId, toSession } of k.asks.awaitedEnvelopes())
     if (agentOfKey(toSession) === agentId && !k.mail.has(envelopeId)) answer(k, envelopeId, disabledOutcome(agent));
@@ -110,13 +113,13 @@ export function cellExit(
     runCellExit(k, agent, reason, detail, nowMs);
     return;
   }
+  unfoldOf(k, agent);
   const orderly = reason === "normal" || reason === "shutdown";
   if (!orderly) blame(agent);
   giveUpCell(k, agent);
   const isExceeded = !orderly && countCrash(k, agent, reason, detail, nowMs);
   const lost = [...agent.turns.values()].filter(({ stage }) => stage === "delivered");
-  for (const turn of lost)
-    dropAsks(k, turn.number, { code: "CLOISTER_AGENT_CRASHED", message: endedWhy(agent, reason) });
+  for (const turn of lost) dropAsks(k, turn, { code: "CLOISTER_AGENT_CRASHED", message: endedWhy(agent, reason) });
   for (const turn of lost) loseTurn(k, agent, turn, reason);
   if (isParked(agent)) refuseWaitsForParked(k, agent);
   if (reason !== "normal" && agent.order?.type !== "park") tellDown(k, agent, reason, detail);
@@ -156,7 +159,7 @@ function runCellExit(k: KernelState, agent: AgentEntry, reason: ExitReason, deta
   if (reason !== "normal" && reason !== "shutdown")
     cancelRun(k, agent, { outcome: "failed", code: "CLOISTER_AGENT_CRASHED", detail: why }, nowMs);
   for (const turn of [...agent.turns.values()].filter(({ stage }) => stage === "delivered")) {
-    dropAsks(k, turn.number, { code: "CLOISTER_AGENT_CRASHED", message: why });
+    dropAsks(k, turn, { code: "CLOISTER_AGENT_CRASHED", message: why });
     if (run.end === undefined) putBack(k, agent, turn);
     else failTurn(k, agent, turn, { code: codeOf(run.end), message: run.end.detail });
   }
@@ -213,6 +216,7 @@ export function tickCells(k: KernelState, nowMs: number): void {
     }
     if (hasReady(agent) || stays) pump(k, agent, nowMs);
     noteRoom(k, agent);
+    forgetEmpty(agent);
     if (isIdle(agent) && !stays && nowMs - agent.lastActivityMs >= limits.passivateAfterMs) passivate(k, agent);
     if (agent.phase === "starting" && nowMs - agent.startedAtMs >= limits.cellStartMs) {
       endCell(k, agent, "hung");
@@ -221,7 +225,7 @@ export function tickCells(k: KernelState, nowMs: number): void {
       if (nowMs >= agent.order.untilMs) endInTurn(k, agent, "shutdown");
       else stopIfEmpty(k, agent);
     }
-    if (agent.turns.size === 0 && !hasCell(agent) && agent.lanes.size === 0 && !stays && agent.spill === undefined)
+    if (inHand(agent) === 0 && !hasCell(agent) && agent.lanes.size === 0 && !stays && agent.spill === undefined)
       k.astir.delete(agent);
   }
   if (k.wantingCells.size > 0) makeRoom(k);

@@ -24,6 +24,8 @@ export interface Chain {
   costNanos: number;
   /** Envelopes of the chain that are in memory and have not ended. */
   readonly open: Set<string>;
+  /** Beside those: `questions.ts`. */
+  questions: number;
 }
 
 /** What a message that an agent sends while it handles `header` takes over of its chain. */
@@ -38,7 +40,7 @@ export function chainOf(
   };
 }
 
-type Counts = Omit<Chain, "open">;
+type Counts = Omit<Chain, "open" | "questions">;
 
 /** Where the chain of the message stood when it was sent; of one that begins a chain, where that begins. */
 export function stampOf({ chainStamp, acceptedAtMs }: EnvelopeHeader, chainMsMax: number): ChainStamp {
@@ -116,11 +118,22 @@ export function noteChainEnd(k: KernelState, { from, sessionKey, trace, verb }: 
 /** Counts a message that is about to be stored, and gives what its header carries. */
 export function countInChain(k: KernelState, { cause, trace }: Admission): ChainStamp | undefined {
   if (cause === undefined || trace === undefined) return undefined;
-  const chain = countAt(k, { trace, chainStamp: cause });
+  const chain = joinChain(k, cause, trace);
   chain.messages += 1;
+  return stampWith(chain, cause.untilMs);
+}
+
+/** The chain of the message whose turn sends. */
+export function joinChain(k: KernelState, cause: Required<Admission>["cause"], trace: string): Chain {
+  const chain = countAt(k, { trace, chainStamp: cause });
   // The turn that sends is open itself, unless this follows on one that is done.
   if (k.mail.has(cause.id)) chain.open.add(cause.id);
-  return stampWith(chain, cause.untilMs);
+  return chain;
+}
+
+/** The chain goes on as long as something of it is in memory. */
+export function leaveChain(k: KernelState, trace: string, chain: Chain): void {
+  if (chain.open.size === 0 && chain.questions === 0) k.chains.delete(trace);
 }
 
 /** Takes one tool call from what the chain of the turn's message has left, before the call begins. Gives why it has none. */
@@ -147,7 +160,7 @@ export function whyNoChainModel(k: KernelState, header: EnvelopeHeader): Refusal
   return whyModelsSpent(k, countsOf(k, header));
 }
 
-function whyModelsSpent(k: KernelState, { tokens, costNanos }: Counts): Refusal | undefined {
+export function whyModelsSpent(k: KernelState, { tokens, costNanos }: Counts): Refusal | undefined {
   const { chainTokensMax, chainCostNanosMax } = k.settings.loops;
   const remedy = "answer with what there is; let a message from outside, or a timer, begin what is left; or set";
   if (tokens >= chainTokensMax)
@@ -182,7 +195,7 @@ export function countTokens(
 function countAt(k: KernelState, header: Pick<EnvelopeHeader, "trace" | "chainStamp">): Chain {
   const found = k.chains.get(header.trace);
   if (found === undefined) {
-    const chain: Chain = { ...countsOf(k, header), open: new Set() };
+    const chain: Chain = { ...countsOf(k, header), open: new Set(), questions: 0 };
     k.chains.set(header.trace, chain);
     return chain;
   }
@@ -194,7 +207,7 @@ function countAt(k: KernelState, header: Pick<EnvelopeHeader, "trace" | "chainSt
   return found;
 }
 
-function stampWith({ messages, calls, tokens, costNanos }: Counts, untilMs: number): ChainStamp {
+export function stampWith({ messages, calls, tokens, costNanos }: Counts, untilMs: number): ChainStamp {
   return {
     messages,
     calls,
@@ -216,7 +229,7 @@ export function closeInChain(k: KernelState, { id, trace }: EnvelopeHeader, run?
   if (run?.row.chainStamp !== undefined && run.row.trace === trace)
     run.row = { ...run.row, chainStamp: stampWith(chain, run.row.chainStamp.untilMs) };
   chain.open.delete(id);
-  if (chain.open.size === 0) k.chains.delete(trace);
+  leaveChain(k, trace, chain);
 }
 
 const formatUsd = (nanos: number): string => (nanos / nanosPerDollar).toFixed(6);

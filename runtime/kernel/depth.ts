@@ -73,7 +73,9 @@ export function noteRoom(k: KernelState, agent: AgentEntry): void {
 export function reserve(agent: AgentEntry | undefined, sessionKey: string): void {
   if (agent === undefined) return;
   agent.depth++;
-  agent.sessionDepth.set(sessionKey, sessionDepth(agent, sessionKey) + 1);
+  const depth = agent.sessionDepth.get(sessionKey);
+  if (depth === 0) agent.emptySessions--;
+  agent.sessionDepth.set(sessionKey, (depth ?? 0) + 1);
 }
 
 export function release(agent: AgentEntry | undefined, sessionKey: string): void {
@@ -82,6 +84,23 @@ export function release(agent: AgentEntry | undefined, sessionKey: string): void
   const left = sessionDepth(agent, sessionKey) - 1;
   if (left > 0) agent.sessionDepth.set(sessionKey, left);
   else agent.sessionDepth.delete(sessionKey);
+}
+
+/** Of a question in memory. Its session mostly gets another at once: its count may stay where it is, at 0, until `forgetEmpty`. */
+export function releaseQuestion(k: KernelState, agent: AgentEntry, sessionKey: string): void {
+  if (sessionDepth(agent, sessionKey) > 1 || agent.emptySessions >= k.settings.limits.routesPerCell) {
+    release(agent, sessionKey);
+    return;
+  }
+  agent.depth--;
+  agent.sessionDepth.set(sessionKey, 0);
+  agent.emptySessions++;
+}
+
+export function forgetEmpty(agent: AgentEntry): void {
+  if (agent.emptySessions === 0) return;
+  agent.emptySessions = 0;
+  for (const [sessionKey, depth] of agent.sessionDepth) if (depth === 0) agent.sessionDepth.delete(sessionKey);
 }
 
 export function sessionDepth(agent: AgentEntry, sessionKey: string): number {

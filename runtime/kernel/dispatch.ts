@@ -78,7 +78,7 @@ function startTurns(k: KernelState, agent: AgentEntry, nowMs: number, one: strin
       if (isFull(k, agent)) return;
       if (closing && !isAnswer(k, lane)) continue;
       if (places !== undefined) {
-        if (agent.turns.size >= k.settings.limits.turnsPerCellMax) return;
+        if (inHand(agent) >= k.settings.limits.turnsPerCellMax) return;
         if (!hasPlace(k, places, agent.spec.id)) {
           wantPlace(k, places, agent);
           break;
@@ -106,7 +106,7 @@ function hasStartable(k: KernelState, agent: AgentEntry): boolean {
 
 /** No lane can start a turn, whichever it is. */
 export function isFull(k: KernelState, agent: AgentEntry): boolean {
-  if (agent.suspects > 0 && agent.turns.size > 0) return true;
+  if (agent.suspects > 0 && inHand(agent) > 0) return true;
   return runningTurns(k, agent) >= Math.min(agent.spec.maxConcurrent, k.settings.limits.turnsPerCellMax);
 }
 
@@ -121,7 +121,7 @@ export function beginTurn(
 ): void {
   const mail = lane.queue.shift();
   if (mail === undefined) return;
-  const turn = makeTurn(k, agent, mail, nowMs);
+  const turn = makeTurn(agent, mail, k.nextTurn++, agent.incarnation, nowMs);
   if (isEarly) turn.early = { said: undefined };
   gather(k, lane, turn, nowMs);
   lane.running = turn;
@@ -148,15 +148,15 @@ export function beginTurn(
   k.emit({ type: "agent-changed", agentId: agent.spec.id });
 }
 
-export function makeTurn(k: KernelState, agent: AgentEntry, mail: Mail, nowMs: number): Turn {
+export function makeTurn(agent: AgentEntry, mail: Mail, number: number, incarnation: number, nowMs: number): Turn {
   const turn: Turn = {
-    number: k.nextTurn++,
+    number,
     mail,
     taken: [],
     taking: [],
     opening: undefined,
     agentId: agent.spec.id,
-    incarnation: agent.incarnation,
+    incarnation,
     stage: "beginning",
     attempt: 0,
     early: undefined,
@@ -190,6 +190,8 @@ export function makeTurn(k: KernelState, agent: AgentEntry, mail: Mail, nowMs: n
     tokens: undefined,
     work: { sinceMs: nowMs, toolCalls: 0 },
     context: undefined,
+    questions: 0,
+    routes: undefined,
   };
   agent.turns.set(turn.number, turn);
   return turn;
@@ -251,7 +253,7 @@ export function passivate(k: KernelState, agent: AgentEntry): void {
 
 /** Ends the cell of an agent that an order waits for, once it has no turn. */
 export function stopIfEmpty(k: KernelState, agent: AgentEntry): void {
-  if (agent.order !== undefined && agent.phase === "live" && agent.turns.size === 0) endCell(k, agent, "shutdown");
+  if (agent.order !== undefined && agent.phase === "live" && inHand(agent) === 0) endCell(k, agent, "shutdown");
 }
 
 export function endCell(k: KernelState, agent: AgentEntry, reason: ExitReason): void {
@@ -261,7 +263,7 @@ export function endCell(k: KernelState, agent: AgentEntry, reason: ExitReason): 
 }
 
 export function isIdle(agent: AgentEntry): boolean {
-  if (agent.phase !== "live" || agent.turns.size > 0) return false;
+  if (agent.phase !== "live" || inHand(agent) > 0) return false;
   // A run that wants a place gives its cell to one that has a place and wants a cell: else both would wait for each other.
   return !hasReady(agent) || agent.run?.holdsPlace === false;
 }
@@ -287,9 +289,19 @@ export function hasReady(agent: AgentEntry): boolean {
   return false;
 }
 
+/** Turns of the agent, questions in memory among them. */
+export function inHand(agent: AgentEntry): number {
+  return agent.isMade ? agent.turns.size + agent.questions : 0;
+}
+
+/** Whether the turn waits for an answer. */
+export function isWaiting(k: KernelState, turn: Turn): boolean {
+  return turn.questions > 0 || k.asks.isWaiting(turn.number);
+}
+
 /** Turns that hold a place of the agent: those that do not wait for an ask. */
 function runningTurns(k: KernelState, agent: AgentEntry): number {
   let running = 0;
-  for (const turn of agent.turns.values()) if (!turn.mail.volatile && !k.asks.isWaiting(turn.number)) running++;
+  for (const turn of agent.turns.values()) if (!turn.mail.volatile && !isWaiting(k, turn)) running++;
   return running;
 }

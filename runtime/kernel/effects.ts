@@ -31,6 +31,14 @@ export interface AuditEffect extends AuditFacts {
   readonly event: AuditType;
 }
 
+/** One more question in memory. `facts` is the same object for all questions of one turn to one session. */
+export interface AskedEffect {
+  readonly type: "asked";
+  readonly facts: Required<Pick<AuditFacts, "subject" | "object" | "verb" | "decision" | "via" | "trace">>;
+  readonly bytes: number;
+  readonly envelopeId: string;
+}
+
 export type Effect =
   | {
       readonly type: "append";
@@ -242,4 +250,5 @@ export type Effect =
   | { readonly type: "cell-log"; readonly agentId: string; readonly level: number; readonly message: string }
   | { readonly type: "agent-changed"; readonly agentId: string }
   | { readonly type: "agent-gone"; readonly agentId: string } // of one that was removed: nothing is left
-  | AuditEffect;
+  | AuditEffect
+  | AskedEffect;

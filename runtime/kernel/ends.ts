@@ -5,6 +5,7 @@
  */
 import { endCell, hasCell } from "./dispatch.ts";
 import type { Outcome } from "./envelope.ts";
+import { unfoldOf } from "./questions.ts";
 import type { AgentEntry, ExitReason, KernelState } from "./state.ts";
 import { aborted } from "./turns.ts";
 import { answer } from "./waits.ts";
@@ -25,6 +26,7 @@ export function endInTurn(k: KernelState, agent: AgentEntry, reason: ExitReason)
 }
 
 function giveUp(k: KernelState, agent: AgentEntry, reason: ExitReason): void {
+  unfoldOf(k, agent);
   for (const { stage, mail } of agent.turns.values()) {
     if (stage !== "delivered") continue;
     answer(

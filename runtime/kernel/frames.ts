@@ -83,6 +83,11 @@ export const down = {
   text: 7,
   /** Which tools the turn may call, before its delivery; num = 1: the same as the record of this kind before; else a = the list (JSON). */
   tools: 8,
+  /**
+   * A question in memory: num = when it was accepted, a = its id, b = body. What else its header says is in `c` (JSON); empty: what the last one
+   * with this number (`ref`) had there.
+   */
+  question: 9,
 } as const;
 
 export const upStride = 8;

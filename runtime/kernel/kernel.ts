@@ -2,6 +2,7 @@
  * The kernel's door: one object, methods that take an event and the time. See `state.ts` for what it remembers and emits.
  * Pure: same calls with the same times, random numbers and ids, same effects (promise P10).
  */
+import { type AgentView, headersInHand, type SessionView, viewOf, viewSession } from "./agent-views.ts";
 import { oldestMs } from "./depth.ts";
 import { type Admission, type Appended, admit, appended, restore } from "./admit.ts";
 import { makeEntry } from "./agent-entry.ts";
@@ -10,26 +11,27 @@ import { endQuiets } from "./arrivals.ts";
 import { expireCrowds } from "./crowd.ts";
 import type { Taken } from "./gather.ts";
 import { cellExit, cellReady, disable, startPermanent, tickCells } from "./cells.ts";
-import { hasCell, pumpWanting } from "./dispatch.ts";
+import { hasCell, inHand, pumpWanting } from "./dispatch.ts";
 import { begunInTime } from "./early-turns.ts";
 import { cellEnding } from "./ends.ts";
-import type { AgentPhase, Envelope, EnvelopeHeader, Outcome, ReplyRoute } from "./envelope.ts";
+import type { Envelope, EnvelopeHeader, Outcome, ReplyRoute } from "./envelope.ts";
 import { type FollowUp, followUpAdmission } from "./exchange.ts";
 import type { Refusal } from "./errors.ts";
-import { laneOf, type LaneRow, makeLanes, setPlaces, viewLanes } from "./lanes.ts";
+import { type LaneRow, makeLanes, setPlaces, viewLanes } from "./lanes.ts";
 import type { ModelCall, ModelEnd } from "./model-call.ts";
 import { modelAnswered, modelText } from "./models.ts";
 import { type AgentOrder, giveOrder, unpark } from "./orders.ts";
 import type { Pairing, PairingRegistry } from "./pairings.ts";
 import { postRefusal, stoppedRefusal } from "./posts.ts";
+import { makeQuestions, watch } from "./questions.ts";
 import { type CheckedSend, sendAs, sentBefore, wouldRefuse } from "./sends.ts";
-import type { AgentEntry, AgentSpec, AppendTicket, Effect, ExitReason, KernelState } from "./state.ts";
+import type { AgentSpec, AppendTicket, Effect, ExitReason, KernelState } from "./state.ts";
 import { stopWithRuns, unfinishedBelow } from "./run-stops.ts";
 import { cancelTurn, endLoops, type Stopped, type StopScope } from "./stops.ts";
 import { type Refill, refilled, useRoom } from "./room.ts";
 import { type Dropped, dropped, restoreBacklog } from "./spill.ts";
 import { diverged, hear, hearNow, recorded } from "./steps.ts";
-import { type LeftMail, mayReturn, reasonOf, returnToService } from "./returns.ts";
+import { type LeftMail, mayReturn, returnToService } from "./returns.ts";
 import { rightAsked } from "./right-requests.ts";
 import { expireRights, grant, restateRights, revoke } from "./rights.ts";
 import { addAgent, changeAgent, removeAgent, settleLeaving } from "./roster.ts";
@@ -60,25 +62,7 @@ import { noTokens } from "./usage.ts";
 import { expireAsks, recalled, stillOpen } from "./waits.ts";
 
 export type { Admission } from "./admit.ts";
-
-export interface AgentView {
-  readonly id: string;
-  readonly phase: AgentPhase;
-  readonly reason: string | undefined;
-  readonly activeRuns: number;
-  readonly queueDepth: number;
-  readonly restarts: number;
-  readonly lastActivityMs: number;
-  readonly incarnation: number;
-}
-
-export interface SessionView {
-  readonly phase: AgentPhase;
-  readonly running: boolean;
-  /** Messages in memory. */
-  readonly waiting: number;
-  readonly lane: string;
-}
+export type { AgentView, SessionView } from "./agent-views.ts";
 
 export type Kernel = ReturnType<typeof makeKernel>;
 
@@ -99,6 +83,8 @@ export function makeKernel(
     leaving: new Set(),
     pairings,
     asks: makeAsks(),
+    questions: makeQuestions(settings.limits.questionsInTable),
+    isWatched: false,
     mail: new Map(),
     chains: new Map(),
     lanes: makeLanes(settings.lanes),
@@ -428,9 +414,12 @@ export function makeKernel(
     /** Settles the asks whose deadline has passed and gives the next deadline. Call it when the effect `deadline` says so. */
     expireAsks(nowMs: number): number | undefined {
       expireAsks(k, nowMs);
-      return k.asks.nextDeadlineMs();
+      const nextMs = Math.min(k.asks.nextDeadlineMs() ?? Number.POSITIVE_INFINITY, k.questions.firstDeadlineMs);
+      return Number.isFinite(nextMs) ? nextMs : undefined;
     },
 
+    /** Whether anybody follows each question in memory (`questions.ts`); until it is said, nobody does. */
+    watch: (isWatched: boolean): void => watch(k, isWatched),
     /** No new mail and no new turns, except those that a turn in flight waits for. */
     drain(): void {
       k.draining = true;
@@ -438,7 +427,7 @@ export function makeKernel(
     /** Turns in flight, of all agents. */
     turnsInFlight(): number {
       let turns = 0;
-      for (const agent of k.agents.values()) if (agent.isMade) turns += agent.turns.size;
+      for (const agent of k.agents.values()) turns += inHand(agent);
       return turns;
     },
     /** The lanes as they stand (`lanes.ts`). */
@@ -453,22 +442,12 @@ export function makeKernel(
     },
     views: (): readonly AgentView[] => [...k.agents.values()].filter(({ run }) => run === undefined).map(viewOf),
     /** What the cell of this agent has in hand: delivered, and not told to be done. For the report of its end. */
-    inHand: (agentId: string): readonly EnvelopeHeader[] =>
-      [...(k.agents.get(agentId)?.turns.values() ?? [])]
-        .filter(({ stage }) => stage === "delivered")
-        .map(({ mail }) => mail.envelope.header),
-    /** One session as it stands; `lane` is that of its turn, or of what people say in it. */
-    sessionView(agentId: string, sessionKey: string): SessionView {
-      const agent = k.runs.get(sessionKey) ?? k.agents.get(agentId);
-      const lane = agent?.isMade === true ? agent.lanes.get(sessionKey) : undefined;
-      const header = (lane?.running?.mail ?? lane?.queue[0])?.envelope.header;
-      return {
-        phase: agent === undefined ? "disabled" : viewOf(agent).phase,
-        running: lane?.running !== undefined,
-        waiting: lane?.queue.length ?? 0,
-        lane: header === undefined ? "main" : laneOf(header),
-      };
+    inHand(agentId: string): readonly EnvelopeHeader[] {
+      const agent = k.agents.get(agentId);
+      return agent === undefined ? [] : headersInHand(k, agent);
     },
+    /** One session as it stands; `lane` is that of its turn, or of what people say in it. */
+    sessionView: (agentId: string, sessionKey: string): SessionView => viewSession(k, agentId, sessionKey),
     isRunning: (sessionKey: string): boolean => entryOf(k, sessionKey)?.lanes.get(sessionKey)?.running !== undefined,
     /** The next turn of the session reads its state from the store. False, and nothing done, while one is running. */
     forgetState(sessionKey: string): boolean {
@@ -477,22 +456,5 @@ export function makeKernel(
     },
     /** For tests: the whole state. */
     state: k,
-  };
-}
-
-function viewOf(agent: AgentEntry): AgentView {
-  // Asked of every agent: looking must not make what a dormant one does not have.
-  const queued = agent.isMade ? [...agent.lanes.values()].reduce((sum, lane) => sum + lane.queue.length, 0) : 0;
-  const activeRuns = agent.isMade ? agent.turns.size : 0;
-  return {
-    id: agent.spec.id,
-    phase:
-      agent.disabled !== undefined ? "disabled" : agent.phase === "live" && activeRuns > 0 ? "running" : agent.phase,
-    reason: reasonOf(agent),
-    activeRuns,
-    queueDepth: queued + (agent.spill?.count ?? 0),
-    restarts: agent.restarts,
-    lastActivityMs: agent.lastActivityMs,
-    incarnation: agent.incarnation,
   };
 }

@@ -242,6 +242,12 @@ export const limits = {
   runsInChatMax: 20,
   /** Asks waiting at a time in the whole process. */
   asksMax: 100_000,
+  /** Questions in memory that the kernel keeps as nothing but that; what goes beyond is kept as any other message (`questions.ts`). */
+  questionsInTable: 1_024,
+  /** Sessions to which a turn may have questions in memory that are judged once for all of them. */
+  routesPerTurnMax: 256,
+  /** Headers of such questions that a cell remembers. */
+  routesPerCell: 256,
   /** Asks that wait and are listed (`flow.recent`), oldest first; how many wait is told in any case. */
   openFlowsListMax: 1_000,
   /** Agents that an envelope may pass through before it is refused as a loop. */

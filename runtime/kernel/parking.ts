@@ -3,7 +3,8 @@ import { joinCrowd } from "./crowd.ts";
 import { pump, pumpWanting } from "./dispatch.ts";
 import type { CheckedSend } from "./sends.ts";
 import type { AgentEntry, KernelState, Turn } from "./state.ts";
-import { givePlaceBack, openWait, wouldNeverEnd } from "./waits.ts";
+import { openWait } from "./asks.ts";
+import { givePlaceBack, wouldNeverEnd } from "./waits.ts";
 
 /** False, and nothing is changed, when the wait would never end: the target waits for the sender. */
 export function parkSend(

@@ -5,7 +5,8 @@
  */
 import type { Outcome } from "./envelope.ts";
 import type { AgentEntry, Effect, KernelState, Turn } from "./state.ts";
-import { answer, openWait, givePlaceBack } from "./waits.ts";
+import { openWait } from "./asks.ts";
+import { answer, givePlaceBack } from "./waits.ts";
 import { pump, pumpWanting } from "./dispatch.ts";
 
 type Call = Extract<Effect, { type: "call" }>;

@@ -4,24 +4,21 @@
  */
 import { type Admission, judge, makeEnvelope } from "./admit.ts";
 import { agentOfKey } from "./agent-of-key.ts";
-import { chainOf, noteChainEnd, openInChain } from "./chains.ts";
+import { chainOf, noteChainEnd } from "./chains.ts";
 import { findRoom } from "./crowd.ts";
-import { appendBegins, reserve, whyNoRoomInMemory } from "./depth.ts";
-import { makeTurn } from "./dispatch.ts";
+import { appendBegins } from "./depth.ts";
 import type { EnvelopeHeader, Exchange } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { type UpRecord, up } from "./frames.ts";
 import { isCallNumber, noCallNumber, slotPairing } from "./call-slots.ts";
 import type { Pairing } from "./pairings.ts";
 import { parkSend } from "./parking.ts";
-import { postRefusal } from "./posts.ts";
 import { clampRefusal, isClamped, refuse } from "./refusals.ts";
 import { askForRight } from "./right-requests.ts";
-import type { AgentEntry, AppendTicket, KernelState, Mail, Turn } from "./state.ts";
+import type { AgentEntry, AppendTicket, KernelState, Turn } from "./state.ts";
 import { answerFromSteps, type CallId, whyNoMoreSteps } from "./steps.ts";
-import { begun } from "./turns.ts";
 import { unknownAgent } from "./unknown-agent.ts";
-import { answerRefusal, openAsk, settleWithMail } from "./waits.ts";
+import { answerRefusal, settleWithMail } from "./waits.ts";
 
 export function send(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord, nowMs: number): void {
   const named = callOf(k, agent, turn, record);
@@ -113,86 +110,6 @@ function ticketOf(
   };
 }
 
-/** In memory only: no journal, no lane, no transcript, no state. It waits for nothing, so the receiver's cell must be live. */
-export function sendVolatile(k: KernelState, agent: AgentEntry, turn: Turn, record: UpRecord, nowMs: number): void {
-  const { limits } = k.settings;
-  const checked = checkSend(k, agent, turn, record);
-  if ("code" in checked) {
-    refuse(k, agent, turn, record, checked);
-    return;
-  }
-  const targetId = agentOfKey(record.a) ?? "";
-  const target = k.runs.get(record.a) ?? k.agents.get(targetId);
-  const { header } = turn.mail.envelope;
-  const request = { via: checked.id, sessionKey: record.a, sourceTool: "request", body: record.c };
-  const admission = admissionOf(k, agent, header, request, "request");
-  const refusal =
-    judge(k, admission, nowMs) ??
-    whyNoMoreAsks(k) ??
-    (target === undefined
-      ? unknownAgent(targetId)
-      : (whyNoRoomInMemory(k, target, record.a) ?? whyNotInMemory(target)));
-  if (refusal !== undefined || target === undefined) {
-    if (refusal !== undefined) noteChainEnd(k, admission, refusal);
-    postRefusal(k, agent.spec.id, agent.incarnation, record.ref, refusal ?? unknownAgent(targetId));
-    return;
-  }
-  reserve(target, record.a);
-  const { header: stamped } = makeEnvelope(k, admission, nowMs);
-  openInChain(k, stamped);
-  const mail: Mail = {
-    envelope: { header: stamped },
-    volatile: true,
-    order: k.nextOrder++,
-    atMs: nowMs,
-    suspect: false,
-    convicted: false,
-    aborted: false,
-    mode: undefined,
-    shortened: false,
-    held: false,
-    goesOn: false,
-    offer: undefined,
-  };
-  const volatileTurn = makeTurn(k, target, mail, nowMs);
-  k.emit({
-    type: "audit",
-    event: "message",
-    subject: header.sessionKey,
-    object: record.a,
-    verb: "request",
-    decision: "allowed",
-    via: checked.id,
-    bytes: k.settings.bytesOf(record.c),
-    envelopeId: mail.envelope.header.id,
-    trace: header.trace,
-  });
-  begun(
-    k,
-    targetId,
-    volatileTurn.number,
-    { status: "begun", attempt: 0, sessionId: "", body: record.c, state: null },
-    nowMs,
-  );
-  const timeoutMs = Math.min(record.num === 0 ? limits.askTimeoutMsDefault : record.num, limits.askTimeoutMsMax);
-  openAsk(
-    k,
-    {
-      agentId: agent.spec.id,
-      incarnation: agent.incarnation,
-      ref: record.ref,
-      turn: turn.number,
-      timeoutMs,
-      fromSession: header.sessionKey,
-      call: undefined,
-      isFollowed: false,
-    },
-    mail.envelope.header.id,
-    record.a,
-    nowMs,
-  );
-}
-
 export interface CheckedSend {
   readonly via: string;
   readonly sessionKey: string;
@@ -208,6 +125,32 @@ export interface CheckedSend {
   readonly exchange?: Omit<Exchange, "id">;
   /** By the verb `steer`: a turn that runs in the session may take it. */
   readonly steers?: true;
+}
+
+function judgeSend(
+  k: KernelState,
+  agent: AgentEntry,
+  turn: Turn,
+  request: CheckedSend,
+  nowMs: number,
+): { readonly admission: Admission; readonly refusal: Refusal | undefined } {
+  const { header } = turn.mail.envelope;
+  const { timeoutMs } = request;
+  const admission: Admission = {
+    ...admissionOf(k, agent, header, request, timeoutMs > 0 ? "request" : "send"),
+    ...(timeoutMs > 0 ? { askedIn: header.id } : {}),
+    ...(request.ttlMs === undefined ? {} : { ttlMs: request.ttlMs }),
+    ...(request.exchange === undefined ? {} : { exchange: request.exchange }),
+    ...(request.steers === undefined ? {} : { steers: request.steers }),
+  };
+  const refusal =
+    judge(k, admission, nowMs) ??
+    (agent.unacked >= k.settings.limits.sendCreditsPerCell
+      ? noCredit(agent.unacked)
+      : timeoutMs > 0
+        ? (whyNoMoreAsks(k) ?? whyNoMoreSteps(k, turn))
+        : undefined);
+  return { admission, refusal };
 }
 
 /** A send whose right is established: by its slot here, or by the supervisor for the session tools. */
@@ -244,32 +187,6 @@ export function sendAs(
   k.emit({ type: "append", envelope, dedupe, ticket });
 }
 
-function judgeSend(
-  k: KernelState,
-  agent: AgentEntry,
-  turn: Turn,
-  request: CheckedSend,
-  nowMs: number,
-): { readonly admission: Admission; readonly refusal: Refusal | undefined } {
-  const { header } = turn.mail.envelope;
-  const { timeoutMs } = request;
-  const admission: Admission = {
-    ...admissionOf(k, agent, header, request, timeoutMs > 0 ? "request" : "send"),
-    ...(timeoutMs > 0 ? { askedIn: header.id } : {}),
-    ...(request.ttlMs === undefined ? {} : { ttlMs: request.ttlMs }),
-    ...(request.exchange === undefined ? {} : { exchange: request.exchange }),
-    ...(request.steers === undefined ? {} : { steers: request.steers }),
-  };
-  const refusal =
-    judge(k, admission, nowMs) ??
-    (agent.unacked >= k.settings.limits.sendCreditsPerCell
-      ? noCredit(agent.unacked)
-      : timeoutMs > 0
-        ? (whyNoMoreAsks(k) ?? whyNoMoreSteps(k, turn))
-        : undefined);
-  return { admission, refusal };
-}
-
 /** Whether `sendAs` would refuse it now: nothing is changed. Also when the turn is over. A place that has to be waited for counts as one. */
 export function wouldRefuse(
   k: KernelState,
@@ -295,7 +212,7 @@ export function admissionOf(
   header: EnvelopeHeader,
   { via, sessionKey, sourceTool, body }: Pick<CheckedSend, "via" | "sessionKey" | "sourceTool" | "body">,
   verb: Admission["verb"],
-): Admission {
+): Admission & Required<Pick<Admission, "cause" | "chain" | "trace">> {
   const { cause, chain, trace } = chainOf(k, header);
   return {
     from: { type: "agent", agentId: header.agentId, sessionKey: header.sessionKey },
@@ -310,32 +227,6 @@ export function admissionOf(
     replyRoute: { type: "none" },
     body,
   };
-}
-
-function whyNotInMemory(target: AgentEntry): Refusal | undefined {
-  if (target.run !== undefined)
-    return {
-      code: "CLOISTER_REQUEST_INVALID",
-      message: "a sub-agent takes no messages in memory",
-      remedy: "send it durably",
-    };
-  const id = target.spec.id;
-  if (target.phase !== "live") {
-    return {
-      code: "CLOISTER_AGENT_CRASHED",
-      message: `${id} has no live cell (it is ${target.phase}); a message in memory cannot wait for one`,
-      remedy: "send it durably",
-    };
-  }
-  if (target.suspects > 0) {
-    return {
-      code: "CLOISTER_MAILBOX_FULL",
-      message: `${id} handles what was with its crashed cell one by one; a message in memory cannot wait for that`,
-      remedy: "send it durably",
-      retryAfterMs: 1_000,
-    };
-  }
-  return undefined;
 }
 
 /** The pairing that the record's slot names, or why it does not allow the send. */
@@ -403,11 +294,12 @@ function noCredit(unacked: number): Refusal {
   };
 }
 
-function whyNoMoreAsks(k: KernelState): Refusal | undefined {
-  if (k.asks.size < k.settings.limits.asksMax) return undefined;
+export function whyNoMoreAsks(k: KernelState): Refusal | undefined {
+  const open = k.asks.size + k.questions.count;
+  if (open < k.settings.limits.asksMax) return undefined;
   return {
     code: "CLOISTER_MAILBOX_FULL",
-    message: `${k.asks.size} asks wait in the whole gateway; the bound is reached`,
+    message: `${open} asks wait in the whole gateway; the bound is reached`,
     retryAfterMs: 1_000,
   };
 }

@@ -19,6 +19,7 @@ import type { AgentPhase, EnvelopeHeader, Failure, Outcome } from "./envelope.ts
 import type { Refusal } from "./errors.ts";
 import type { DownRecord, UpRecord } from "./frames.ts";
 import type { QueueMode } from "./queues.ts";
+import type { Questions, Route } from "./questions.ts";
 import type { AgentOrder } from "./orders.ts";
 import type { PairingRegistry } from "./pairings.ts";
 import type { KernelSettings } from "./settings.ts";
@@ -34,7 +35,7 @@ import type { Begun } from "./turns.ts";
 import type { Effect } from "./effects.ts";
 
 export type { AgentSpec, MailboxPolicy } from "./agent-spec.ts";
-export type { AuditEffect, Effect } from "./effects.ts";
+export type { AskedEffect, AuditEffect, Effect } from "./effects.ts";
 
 export type ExitReason = "normal" | "shutdown" | "crash" | "hung" | "out_of_memory" | "killed";
 
@@ -143,6 +144,9 @@ export interface Turn {
   readonly work: TurnWork;
   /** Tokens of its last request to a model with the answer, by the number of the call; gone when the conversation was shortened after it. */
   context: { readonly key: number; readonly tokens: number } | undefined;
+  /** Questions in memory that it waits for, beside its asks; what it may ask whom, by session (`questions.ts`). */
+  questions: number;
+  routes: Map<string, Route> | undefined;
 }
 
 export interface AgentEntry {
@@ -165,11 +169,16 @@ export interface AgentEntry {
   /** Sessions with mail and no running turn, in order of arrival; by the lane that their next mail needs (`lanes.ts`). */
   readonly ready: Map<string, Set<SessionLane>>;
   readonly turns: Map<number, Turn>;
+  /** Questions in memory that its cell has in hand, beside its turns, and what it was told of those before (`questions.ts`). */
+  questions: number;
+  told: { readonly incarnation: number; readonly routes: number[] } | undefined;
   /** Sessions whose state the cell keeps, least recently used first. */
   readonly loaded: Set<string>;
   /** Envelopes accepted and not ended, with those whose append is in flight; of the agent and by session (`depth.ts`). */
   depth: number;
   readonly sessionDepth: Map<string, number>;
+  /** Sessions there that have none, since their questions were answered. */
+  emptySessions: number;
   /** Appends in flight among `depth`. */
   appending: number;
   /** Mail behind `depth`, which is in the journal alone (`spill.ts`). */
@@ -282,6 +291,8 @@ export interface KernelState {
   readonly leaving: Set<AgentEntry>; // removed, and not gone (`roster.ts`)
   readonly pairings: PairingRegistry;
   readonly asks: Asks;
+  readonly questions: Questions;
+  isWatched: boolean; // questions and their ends are told, one by one
   /** Accepted and not done: mail by envelope id. */
   readonly mail: Map<string, Mail>;
   readonly lanes: Map<string, LaneState>; // those with places

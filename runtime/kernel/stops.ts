@@ -20,6 +20,7 @@ import { endInTurn } from "./ends.ts";
 import type { BacklogStop, EnvelopeHeader } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { stoppedRefusal } from "./posts.ts";
+import { unfoldOf } from "./questions.ts";
 import { stopSpilled } from "./spill.ts";
 import type { AgentEntry, AppendTicket, KernelState, Turn } from "./state.ts";
 import { endQueued } from "./turns.ts";
@@ -143,6 +144,7 @@ function stopQueued(k: KernelState, agent: AgentEntry, isMeant: IsMeant): readon
 
 function stopActive(k: KernelState, agent: AgentEntry, isMeant: IsMeant, nowMs: number): readonly string[] {
   const stopped: string[] = [];
+  unfoldOf(k, agent);
   for (const turn of agent.turns.values()) {
     const { header } = turn.mail.envelope;
     const isAnyMeant = [turn.mail, ...turn.taken].some(({ envelope }) => isMeant(envelope.header));
@@ -188,7 +190,7 @@ export function stopTurn(k: KernelState, agent: AgentEntry, turn: Turn, why: Ref
   if (turn.stage !== "delivered") return;
   turn.endByMs = nowMs + k.settings.limits.stopGraceMs;
   k.astir.add(agent);
-  dropAsks(k, turn.number, why);
+  dropAsks(k, turn, why);
   k.emit({ type: "cancel", agentId: agent.spec.id, incarnation: agent.incarnation, turn: turn.number });
 }
 

@@ -11,9 +11,11 @@ import { steer } from "./gather.ts";
 import { noteCall } from "./loops.ts";
 import { modelCall } from "./models.ts";
 import { postRefusal, stoppedRefusal } from "./posts.ts";
+import { answerQuestion, isPlainAnswer, sendVolatile } from "./memory-asks.ts";
+import { questionOf, unfold } from "./questions.ts";
 import { refuse } from "./refusals.ts";
 import { isCallNumber, noCallNumber, slotPairing } from "./call-slots.ts";
-import { send, sendVolatile } from "./sends.ts";
+import { send } from "./sends.ts";
 import { coversVerb } from "./pairings.ts";
 import { endOffer, judgedTurn, listTools } from "./tool-lists.ts";
 import { endSpent } from "./run-ends.ts";
@@ -79,6 +81,12 @@ function receiveRecord(k: KernelState, agent: AgentEntry, record: UpRecord, nowM
   }
   // Its end is decided, and whoever waited for its turns was told so.
   if (agent.phase === "stopping") return;
+  const question = questionOf(k, agent, record.turn);
+  if (question !== undefined && record.op === up.done && isPlainAnswer(k, record)) {
+    answerQuestion(k, question, record, nowMs);
+    return;
+  }
+  if (question !== undefined) unfold(k, question);
   const turn = agent.turns.get(record.turn);
   const isOver = turn?.held?.at(-1)?.op === up.done;
   if (turn === undefined || turn.stage !== "delivered" || turn.incarnation !== agent.incarnation || isOver) {

@@ -162,7 +162,7 @@ export function cellDone(
 ): void {
   const { header } = turn.mail.envelope;
   turn.stage = "committing";
-  dropAsks(k, turn.number, { code: "CLOISTER_ASK_ABORTED", message: "the turn ended before the answer came" });
+  dropAsks(k, turn, { code: "CLOISTER_ASK_ABORTED", message: "the turn ended before the answer came" });
   const outcome = turn.mail.aborted ? endOf(turn) : acknowledged(turn, outcomeOf(k, turn, bits, text, state));
   if (turn.mail.volatile) {
     endTurn(k, agent, turn, outcome, nowMs);

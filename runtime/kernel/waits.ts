@@ -2,14 +2,15 @@
  * The sender's side of an envelope that came from a cell: its acknowledgement, its wait, its single answer.
  */
 import { agentOfKey } from "./agent-of-key.ts";
-import type { Ask } from "./asks.ts";
+import { type Ask, openWait } from "./asks.ts";
 import { endWait, noPlaceInTime } from "./crowd.ts";
-import { hasCell, pump, pumpWanting } from "./dispatch.ts";
+import { hasCell, isWaiting, pump, pumpWanting } from "./dispatch.ts";
 import type { Failure, Outcome } from "./envelope.ts";
 import { isErrorCode, type Refusal } from "./errors.ts";
 import { down } from "./frames.ts";
 import { laneOf, stateOf } from "./lanes.ts";
 import { freePlace, takePlace } from "./places.ts";
+import { unfoldAll, unfoldAskedBy, unfoldDue, unfoldOf } from "./questions.ts";
 import { giveRunPlaceBack, takeRunPlaceAgain } from "./run-lane.ts";
 import type { AgentEntry, AppendTicket, Effect, KernelState, Turn } from "./state.ts";
 import { forgetCall, noteAnswer } from "./loops.ts";
@@ -143,10 +144,11 @@ function whyNotWait(
   const target = k.runs.get(sessionKey) ?? k.agents.get(agentId);
   if (target?.phase === "parked") return parkedRefusal(target);
   // Sends that were on their way together may have taken the last places meanwhile.
-  if (k.asks.size >= k.settings.limits.asksMax) {
+  const open = k.asks.size + k.questions.count;
+  if (open >= k.settings.limits.asksMax) {
     return {
       code: "CLOISTER_MAILBOX_FULL",
-      message: `${k.asks.size} asks wait in the whole gateway; the bound is reached, so nobody waits for this answer; the message is queued and will be handled`,
+      message: `${open} asks wait in the whole gateway; the bound is reached, so nobody waits for this answer; the message is queued and will be handled`,
       remedy: "send with timeoutSeconds 0 and let the answer come as a message",
     };
   }
@@ -166,6 +168,7 @@ function heldUpBy(k: KernelState, sessionKey: string): readonly string[] {
 
 /** An agent was parked: nobody waits for what only an operator can set going again. */
 export function refuseWaitsForParked(k: KernelState, agent: AgentEntry): void {
+  unfoldOf(k, agent);
   for (const { envelopeId, toSession } of k.asks.awaitedEnvelopes()) {
     if (agentOfKey(toSession) !== agent.spec.id || k.runs.has(toSession)) continue;
     const refusal = parkedRefusal(agent);
@@ -175,6 +178,7 @@ export function refuseWaitsForParked(k: KernelState, agent: AgentEntry): void {
 
 /** These rights are gone: nobody waits any more for what was sent under them. */
 export function refuseWaitsUnder(k: KernelState, ids: ReadonlySet<string>): void {
+  unfoldAll(k);
   for (const { envelopeId, toSession } of k.asks.awaitedEnvelopes()) {
     const via = viaOf(k, envelopeId, toSession);
     if (via === undefined || !ids.has(via)) continue;
@@ -202,12 +206,6 @@ function parkedRefusal(agent: AgentEntry): Refusal {
     message: `the agent ${agent.spec.id} is parked (${agent.reason ?? "it crashed too often"}); the message is kept and will be handled when it is back`,
     remedy: `see why with \`cloister agents list\`, then \`cloister agents start ${agent.spec.id}\``,
   };
-}
-
-/** Every wait begins here, so that its deadline is told when it is the next one. */
-export function openWait(k: KernelState, ask: Ask): void {
-  k.asks.open(ask);
-  if (k.asks.nextDeadlineMs() === ask.deadlineMs) k.emit({ type: "deadline", atMs: ask.deadlineMs });
 }
 
 /** The turn waits from here on: it gives its places to others until the answer comes. */
@@ -242,7 +240,7 @@ export function openAsk(
 
 /** A turn that waited goes on at once, also when the lane is full by now: it was admitted before. */
 export function takePlaceAgain(k: KernelState, turn: Turn): void {
-  if (turn.stage !== "delivered" || turn.mail.volatile || turn.holdsPlace || k.asks.isWaiting(turn.number)) return;
+  if (turn.stage !== "delivered" || turn.mail.volatile || turn.holdsPlace || isWaiting(k, turn)) return;
   const agent = k.agents.get(turn.agentId);
   if (agent?.run !== undefined) {
     takeRunPlaceAgain(k, agent);
@@ -274,12 +272,14 @@ export function refuseWaitForPlace(k: KernelState, place: string, refusal: Refus
 }
 
 /** The turn is over, so nothing waits any more; what it asked for goes on. */
-export function dropAsks(k: KernelState, turn: number, refusal: Refusal): void {
-  for (const ask of k.asks.takeOfTurn(turn)) answerAsk(k, ask, asOutcome(refusal), refusal);
+export function dropAsks(k: KernelState, turn: Turn, refusal: Refusal): void {
+  unfoldAskedBy(k, turn);
+  for (const ask of k.asks.takeOfTurn(turn.number)) answerAsk(k, ask, asOutcome(refusal), refusal);
 }
 
 /** Asks whose deadline has passed settle as timeouts; the work that they asked for goes on. */
 export function expireAsks(k: KernelState, nowMs: number): void {
+  unfoldDue(k, nowMs);
   for (const ask of k.asks.expired(nowMs)) {
     if (ask.isForPlace === true) {
       const refusal = noPlaceInTime(ask.toSession, ask.deadlineMs - ask.openedAtMs);

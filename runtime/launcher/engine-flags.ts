@@ -7,6 +7,10 @@
  * their queue has a lock that a thread of low priority holds when what it woke takes its core. With the work in the thread that made the
  * garbage, it is paid for by whoever makes it (ADR 0041).
  *
+ * **Nothing is allocated in the old heap because others from the same place have survived.** What a turn is made of lives for a moment together with that of
+ * other turns; when V8 takes such objects for lasting ones it fills the old heap with what is dead at once, and keeps alive what they point to
+ * (ADR 0084).
+ *
  * Before Node 26, V8 shares the code that calls from WebAssembly into JavaScript between all threads of a process, compiles it after a
  * number of calls, and can free the earlier code twice when threads do so at the same time. It then aborts the process
  * (`Check failed: jit_page_->allocations_.erase(addr) == 1`, from `Runtime_TierUpWasmToJSWrapper`): with cells that come and go, that is
@@ -15,7 +19,7 @@
 import { limits } from "../kernel/limits.ts";
 
 export function engineFlags(nodeVersion: string): readonly string[] {
-  const flags = ["--single-threaded-gc"];
+  const flags = ["--single-threaded-gc", "--no-allocation-site-pretenuring"];
   return Number.parseInt(nodeVersion, 10) < 26 ? [...flags, "--wasm-wrapper-tiering-budget=2147483647"] : flags;
 }
 

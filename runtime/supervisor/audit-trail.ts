@@ -2,21 +2,24 @@
 import { toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import type { AuditFacts } from "../kernel/envelope.ts";
-import type { AuditEffect } from "../kernel/state.ts";
+import type { AskedEffect, AuditEffect } from "../kernel/state.ts";
 import { parseSessionKey } from "../routing/index.ts";
 import type { AuditRow, Store } from "../store/port.ts";
 import type { Logger } from "./driver.ts";
 
 export interface AuditTrail {
   readonly note: (effect: AuditEffect) => void;
+  readonly asked: (effect: AskedEffect) => void;
   /** Writes what was gathered. */
   readonly close: () => void;
 }
 
-/** The kernel tells of a message only when it is in memory alone; those are gathered (`limits.auditGatherMs`). */
+/** Questions in memory are gathered (`limits.auditGatherMs`). */
 export function makeAuditTrail(store: Pick<Store, "audit">, log: Logger, nowMs: () => number): AuditTrail {
   let waiting: AuditRow[] = [];
   let gathered: Gathered[] = [];
+  /** The same by what the kernel names them with. */
+  const byFacts = new Map<AskedEffect["facts"], Gathered>();
   let timer: NodeJS.Timeout | undefined;
 
   const write = (row: AuditRow): void => {
@@ -39,35 +42,33 @@ export function makeAuditTrail(store: Pick<Store, "audit">, log: Logger, nowMs: 
     timer = undefined;
     const all = gathered;
     gathered = [];
+    byFacts.clear();
     for (const { row, count, bytes } of all)
-      write(count === 1 ? row : { ...row, bytes, count, detail: `${count} messages in memory` });
+      write(count === 1 ? { ...row, bytes } : { ...row, bytes, count, detail: `${count} messages in memory` });
   };
 
-  const gather = (effect: AuditEffect): void => {
-    const { bytes = 0 } = effect;
-    const same = gathered.findLast((one) => isSame(one.row, effect));
-    if (same !== undefined) {
-      same.count += 1;
-      same.bytes += bytes;
-      return;
-    }
-    const { type: _, event: __, ...row } = effect;
-    if (gathered.length >= limits.auditGatheredMax) writeGathered();
+  const gather = ({ facts, envelopeId }: AskedEffect): Gathered => {
+    const same = gathered.findLast((one) => isSame(one.row, facts));
+    if (same === undefined && gathered.length >= limits.auditGatheredMax) writeGathered();
     timer ??= setTimeout(writeGathered, limits.auditGatherMs).unref();
-    gathered.push({ row: { atMs: nowMs(), type: "message", ...row }, count: 1, bytes });
+    const found = same ?? { row: { atMs: nowMs(), type: "message", ...facts, envelopeId }, count: 0, bytes: 0 };
+    if (same === undefined) gathered.push(found);
+    byFacts.set(facts, found);
+    return found;
   };
 
   return {
     note(effect) {
-      if (effect.event === "message") {
-        gather(effect);
-        return;
-      }
       const { type: _, event, ...row } = effect;
       if (row.decision === "refused") log.warn({ ...row, ...actorOf(row.subject), event }, "refused");
       // In the order in which it came about.
       writeGathered();
       write({ atMs: nowMs(), type: event, ...row });
+    },
+    asked(effect) {
+      const found = byFacts.get(effect.facts) ?? gather(effect);
+      found.count += 1;
+      found.bytes += effect.bytes;
     },
     close: writeGathered,
   };

@@ -9,6 +9,7 @@ import type { Logger } from "./driver.ts";
 
 export interface Audit {
   readonly trail: ReturnType<typeof makeAuditTrail>["note"];
+  readonly asked: ReturnType<typeof makeAuditTrail>["asked"];
   readonly note: ReturnType<typeof makeAuditNote>;
   /** Likewise, for what somebody can cause as often as they like: its rows are bounded. */
   readonly noteOften: ReturnType<typeof makeAuditNote>;
@@ -34,6 +35,7 @@ export function makeAudit(deps: {
   const anchors = makeAuditAnchors({ store, stateDir, key, nowMs, log });
   return {
     trail: trail.note,
+    asked: trail.asked,
     note,
     noteOften: often.note,
     methods: makeAuditMethods(makeAuditDesk(store, stateDir, key), nowMs),

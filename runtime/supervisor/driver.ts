@@ -10,7 +10,7 @@ import type { CallerRow } from "../kernel/envelope.ts";
 import { toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { makePairingRegistry, type PairingRegistry } from "../kernel/pairings.ts";
-import type { AcceptResult, AuditEffect, Effect } from "../kernel/state.ts";
+import type { AcceptResult, AskedEffect, AuditEffect, Effect } from "../kernel/state.ts";
 import type { StandingOrder, Store } from "../store/port.ts";
 import type { CellAssets } from "../thread/cell-assets.ts";
 import { type CellHost, makeCellHost } from "../thread/cell-host.ts";
@@ -60,6 +60,7 @@ export interface DriverDeps {
   /** Nothing is left of an agent that was removed while the gateway ran. */
   readonly onAgentGone: (agentId: string) => void;
   readonly noteAudit: (effect: AuditEffect) => void;
+  readonly noteAsked: (effect: AskedEffect) => void;
   /** One more is in the store. */
   readonly onDeadLetter: () => void;
   readonly onSessionChanged: (sessionKey: string, agentId: string, reason: string) => void;
@@ -307,6 +308,9 @@ export function makeDriver(deps: DriverDeps): Driver {
         return;
       case "agent-gone":
         deps.onAgentGone(effect.agentId);
+        return;
+      case "asked":
+        deps.noteAsked(effect);
         return;
       case "audit":
         noteAudit(effect);

@@ -13,10 +13,11 @@ export interface Events {
   attach(edge: { readonly publish: PublishEvents }): void;
   /** Whether a client is connected; until that is said there is none. */
   hasAudience(isThere: boolean): void;
+  readonly isHeard: boolean;
 }
 
-/** `also` hears of every event, whether a client is there or not. */
-export function makeEvents(also: (event: GatewayEvent) => void): Events {
+/** `also` hears of every event, whether a client is there or not; `onAudience` whether one is, until that is said there is none. */
+export function makeEvents(also: (event: GatewayEvent) => void, onAudience: (isThere: boolean) => void): Events {
   /** Runs of which the edge has heard and that have not ended: no more than turns run. */
   const told = new Set<string>();
   let edge: { readonly publish: PublishEvents } | undefined;
@@ -52,6 +53,10 @@ export function makeEvents(also: (event: GatewayEvent) => void): Events {
     },
     hasAudience(isThere) {
       isHeard = isThere;
+      onAudience(isThere);
+    },
+    get isHeard() {
+      return isHeard;
     },
   };
 }

@@ -84,7 +84,10 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const loop = watchLoop();
   let edge: Omit<AttachedEdge, "publish"> | undefined;
   let isResumed = false;
-  const events = makeEvents((event) => notices.heard(event));
+  const events = makeEvents(
+    (event) => notices.heard(event),
+    (isThere) => driver.kernel.watch(isThere),
+  );
   const { publish } = events;
 
   const runs = makeRuns(
@@ -101,6 +104,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
       metrics.began(header);
       clock.began(header);
     },
+    () => events.isHeard,
   );
   const census = makeCensus(store);
   const onSessionChanged = (sessionKey: string, agentId: string, reason: string): void => {
@@ -186,6 +190,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     callTool: (call) => runTool(tools, driver.kernel, call, trail, budgets),
     budgets,
     noteAudit: trail,
+    noteAsked: audit.asked,
     isRepeatable: (tool) => isRepeatable(tools, tool),
     toolDesk,
     skills: { of: (allowed) => threadTools.skills.of(allowed) },

@@ -11,6 +11,9 @@ const endedRunsMax = 10_000;
 /** Asks that somebody who looks is shown beside those that wait: the last that were answered, as long as there are few. */
 const flowsMax = 50;
 
+/** What a flow is made of when somebody looks. */
+type ToldFlow = Omit<Flow, "fromAgent" | "toAgent">;
+
 interface Run {
   readonly waiters: ((result: RunResult) => void)[];
   result: RunResult | undefined;
@@ -64,14 +67,17 @@ export function makeRuns(
   /** Hears of an end before whoever waits for it. */
   onEnded: (header: EnvelopeHeader, outcome: Outcome) => void = () => undefined,
   onBegan: (header: EnvelopeHeader) => void = () => undefined,
+  /** Whether events of asks are wanted. */
+  isHeard: () => boolean = () => true,
 ): Runs {
   const runs = new Map<string, Run>();
   /** A ring: an array from whose head one is taken for each that comes is moved as a whole each time. */
   const ended = Array.from<string | undefined>({ length: endedRunsMax });
   let nextEnded = 0;
   /** Asks that wait, as many as there may be, and the last ones that were answered; each oldest first. */
-  const openFlows = new Map<string, Flow>();
-  const doneFlows = new Array<Flow>();
+  const openFlows = new Map<string, ToldFlow>();
+  const doneFlows = new Array<ToldFlow>();
+  let nextDone = 0;
   const followers: RunFollower[] = [];
   /** Runs that are not remembered, of which some may be asked for. */
   let shelved = 0;
@@ -95,6 +101,10 @@ export function makeRuns(
     }
     run.result = result;
     for (const waiter of run.waiters.splice(0)) waiter(result);
+  };
+
+  const flowOf = ({ id, fromSession, toSession, state, atMs }: ToldFlow): Flow => {
+    return { id, fromAgent: agentOf(fromSession), toAgent: agentOf(toSession), fromSession, toSession, state, atMs };
   };
 
   const chat = (header: Followed, event: Omit<ChatEvent, "runId" | "sessionKey" | "agentId" | "provenance">): void => {
@@ -201,27 +211,23 @@ export function makeRuns(
       });
     },
     flow(envelopeId, fromSession, toSession, state) {
-      const flow: Flow = {
-        id: envelopeId,
-        fromAgent: agentOf(fromSession),
-        toAgent: agentOf(toSession),
-        fromSession,
-        toSession,
-        state,
-        atMs: nowMs(),
-      };
+      const flow: ToldFlow = { id: envelopeId, fromSession, toSession, state, atMs: nowMs() };
       if (state !== "open") {
-        openFlows.delete(envelopeId);
-        doneFlows.push(flow);
-        if (doneFlows.length > flowsMax) doneFlows.shift();
+        if (openFlows.size > 0) openFlows.delete(envelopeId);
+        doneFlows[nextDone] = flow;
+        nextDone = (nextDone + 1) % flowsMax;
       } else if (openFlows.size < limits.asksMax) openFlows.set(envelopeId, flow);
-      publish({ event: "flow", payload: flow });
+      if (isHeard()) publish({ event: "flow", payload: flowOf(flow) });
     },
     get flows() {
-      const answered = Math.max(0, flowsMax - openFlows.size);
-      const done = doneFlows.slice(doneFlows.length - Math.min(answered, doneFlows.length));
+      const answered = [...doneFlows.slice(nextDone), ...doneFlows.slice(0, nextDone)];
+      const done = answered.slice(answered.length - Math.max(0, flowsMax - openFlows.size));
       const open = Array.from(openFlows.values()).slice(0, limits.openFlowsListMax);
-      return { flows: [...done, ...open], openTotal: openFlows.size, truncated: open.length < openFlows.size };
+      return {
+        flows: [...done, ...open].map(flowOf),
+        openTotal: openFlows.size,
+        truncated: open.length < openFlows.size,
+      };
     },
   };
 }

@@ -99,6 +99,12 @@ export function makeCellHost(
   const heaps = makeHeapWatch(() => process.memoryUsage.rss());
   const waiting: CellSpec[] = [];
   let starting = 0;
+  /**
+   * Cells with a batch. What one round of the loop brings together wakes a cell once; but what comes of the first frame of a round leaves at once, so that
+   * who asks alone does not wait for the round's end.
+   */
+  const batched: Cell[] = [];
+  let isInRound = false;
 
   const find = (agentId: string, incarnation: number): Cell | undefined => {
     const cell = cells.get(agentId);
@@ -119,7 +125,11 @@ export function makeCellHost(
     const { incarnation } = init;
     const ended = Promise.withResolvers<void>();
     const body = backends[spec.level](spec, assets, {
-      frame: (frame) => listener.frame(agentId, incarnation, frame),
+      frame: (frame) => {
+        const isFirst = !isInRound;
+        listener.frame(agentId, incarnation, frame);
+        if (isFirst) flushAll();
+      },
       ending: (reason) => listener.ending(agentId, incarnation, reason),
       ended: (end) => finish(end),
     });
@@ -284,6 +294,15 @@ export function makeCellHost(
     if (frame !== undefined) cell.body.post(frame);
   };
 
+  const flushAll = (): void => {
+    for (const cell of batched.splice(0)) flush(cell);
+  };
+
+  const endRound = (): void => {
+    isInRound = false;
+    flushAll();
+  };
+
   return {
     start(spec) {
       waiting.push(spec);
@@ -294,10 +313,12 @@ export function makeCellHost(
       if (cell === undefined) return;
       if (cell.batch === undefined) {
         cell.batch = [incarnation];
-        // What one round of the loop brought together wakes the cell once.
-        setImmediate(flush, cell);
+        batched.push(cell);
+        if (!isInRound) setImmediate(endRound);
+        isInRound = true;
       }
-      cell.batch.push(...record);
+      const [op, ref, turn, num, a, b, c] = record;
+      cell.batch.push(op, ref, turn, num, a, b, c);
       heaps.wake(cell.heap);
       // A long round: the cell can begin.
       if (cell.batch.length > limits.frameRecordsMax * downStride) flush(cell);

@@ -31,6 +31,14 @@ describe("A9.5: a message", () => {
     expect(readText("runtime/kernel/admit.ts")).toMatch(/judge\(k, admission[^)]*\) \?\? judgeRight\(k, admission\)/);
   });
 
+  test("in memory is delivered from one place, by what was judged for it and still holds", () => {
+    expect(withText(/\bdown\.question,/)).toEqual(["runtime/kernel/memory-asks.ts"]);
+    const text = readText("runtime/kernel/memory-asks.ts");
+    expect(text).toMatch(/holds\(k, kept, [^)]*\) \? kept : judgeRoute\(k, /);
+    expect(text.match(/\bask\(k, route, /g)).toHaveLength(1);
+    expect(text.indexOf("const route: Route = {")).toBeGreaterThan(text.indexOf("judge(k, admission, nowMs)"));
+  });
+
   test("is delivered from one place, behind the second check", () => {
     expect(withText(/\[\s*down\.deliver,/)).toEqual(["runtime/kernel/turns.ts"]);
     const text = readText("runtime/kernel/turns.ts");

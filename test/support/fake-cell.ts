@@ -148,6 +148,8 @@ export function makeFakeCell(
   host: FakeCellHost,
 ): FakeCell {
   const running = new Map<number, Running>();
+  /** Of questions in memory, by the number that the kernel gave them. */
+  const headers = new Map<number, DeliveredHeader>();
   const sessions = new Map<string, string>();
   const answered = new Map<number, { turn: number; stored: number; results: number; wantsResult: boolean }>();
   const parts = new Map<string, readonly Part[]>();
@@ -340,13 +342,25 @@ export function makeFakeCell(
     agentId,
     incarnation,
     receive([op, ref, turn, num, a, b, c]) {
-      if (op === down.deliver) {
-        const header: DeliveredHeader = JSON.parse(a);
+      if (op === down.deliver || op === down.question) {
+        const isQuestion = op === down.question;
+        if (isQuestion && c !== "") headers.set(ref, JSON.parse(c) as DeliveredHeader);
+        const header = isQuestion
+          ? { ...(headers.get(ref) as DeliveredHeader), id: a, acceptedAtMs: num }
+          : (JSON.parse(a) as DeliveredHeader);
+        const attempt = isQuestion ? 0 : num;
         // A turn in memory has no state of its session.
-        if (num > 0 && ref === 1) sessions.set(header.sessionKey, c);
+        if (attempt > 0 && ref === 1) sessions.set(header.sessionKey, c);
         const began = parts.get(`${turn} 0`) ?? [];
         const body = began.length === 0 ? b : began.map((part) => part.body).join(" + ");
-        const started = makeTurn(turn, num, header, body, num > 0 ? sessions.get(header.sessionKey) : undefined, began);
+        const started = makeTurn(
+          turn,
+          attempt,
+          header,
+          body,
+          attempt > 0 ? sessions.get(header.sessionKey) : undefined,
+          began,
+        );
         host.delivered(started);
         const steps = script(started);
         if (ended) return;

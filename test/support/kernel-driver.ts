@@ -19,7 +19,7 @@ import { isSubagentKey } from "../../runtime/routing/index.ts";
 import { isRepeatable, runTool } from "../../runtime/supervisor/tools/table.ts";
 import { agentIdOf, type Driver, type DriverOptions, type Handled, openPairings } from "./driver-port.ts";
 import { type FakeCell, makeFakeCell } from "./fake-cell.ts";
-import { makeInvariants } from "./kernel-invariants.ts";
+import { headerInHand, idsInHand, makeInvariants } from "./kernel-invariants.ts";
 import { journalName, makeJournal } from "./kernel-journal.ts";
 import { makeKernelRuns, runTools } from "./kernel-runs.ts";
 import { makeKernelSignals } from "./kernel-signals.ts";
@@ -172,9 +172,9 @@ export function makeDriver(options: DriverOptions): Driver {
         });
         return;
       case "post":
-        if (effect.record[0] === down.deliver) {
-          const turn = kernel.state.agents.get(effect.agentId)?.turns.get(effect.record[2]);
-          if (turn !== undefined) headers.set(turn.mail.envelope.header.id, turn.mail.envelope.header);
+        if (effect.record[0] === down.deliver || effect.record[0] === down.question) {
+          const header = headerInHand(kernel.state, effect.agentId, effect.record[2]);
+          if (header !== undefined) headers.set(header.id, header);
         }
         enqueue(`down ${effect.agentId}`, () => {
           const cell = cells.get(effect.agentId);
@@ -256,6 +256,7 @@ export function makeDriver(options: DriverOptions): Driver {
       case "agent-changed":
       case "agent-gone":
       case "audit":
+      case "asked":
         return;
     }
   };
@@ -297,6 +298,7 @@ export function makeDriver(options: DriverOptions): Driver {
       crash: () => endCell(agentId, "crash", true),
       delivered: (turn) => {
         bodies.set(turn.header.id, turn.body);
+        watch.heard(turn.header, headers.get(turn.header.id));
         handled.push({
           agentId,
           incarnation,
@@ -357,7 +359,7 @@ export function makeDriver(options: DriverOptions): Driver {
   };
 
   const tellWaiting = (agentId: string, incarnation: number, tell: () => void): void => {
-    const inHand = new Set(kernel.inHand(agentId).map(({ id }) => id));
+    const inHand = idsInHand(kernel.state, agentId);
     const view = kernel.view(agentId);
     tell();
     if (view?.incarnation !== incarnation) return;

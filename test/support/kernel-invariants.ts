@@ -2,13 +2,16 @@
  * What holds in the kernel after every step, whatever happens. Throws with what is broken.
  */
 import { agentOfKey } from "../../runtime/kernel/agent-of-key.ts";
+import { inHand, isWaiting } from "../../runtime/kernel/dispatch.ts";
+import type { EnvelopeHeader } from "../../runtime/kernel/envelope.ts";
 import { laneOf } from "../../runtime/kernel/lanes.ts";
 import type { Kernel } from "../../runtime/kernel/kernel.ts";
 import { hasPlace, isAtBound, placesOf } from "../../runtime/kernel/places.ts";
+import { headerOf, questionOf } from "../../runtime/kernel/questions.ts";
 import { runLane } from "../../runtime/kernel/run-lane.ts";
 import { entryId } from "../../runtime/kernel/runs.ts";
 import { isSubagentKey } from "../../runtime/routing/index.ts";
-import type { AgentEntry, Effect, SessionLane } from "../../runtime/kernel/state.ts";
+import type { AgentEntry, Effect, KernelState, SessionLane } from "../../runtime/kernel/state.ts";
 
 /** Appends whose answer the kernel does not have yet. */
 export interface Flights {
@@ -112,9 +115,9 @@ function checkInvariants(
       const lane = agent.lanes.get(turn.mail.envelope.header.sessionKey);
       if (!turn.mail.volatile && lane?.running !== turn)
         wrong(`turn ${turn.number} of ${id} does not hold its session's lane`);
-      if (k.asks.isWaiting(turn.number) && turn.holdsPlace)
+      if (isWaiting(k, turn) && turn.holdsPlace)
         wrong(`turn ${turn.number} of ${id} waits and holds a place in ${name}`);
-      if (k.asks.isWaiting(turn.number) && turn.stage !== "delivered")
+      if (isWaiting(k, turn) && turn.stage !== "delivered")
         wrong(`turn ${turn.number} of ${id} waits while it is ${turn.stage}`);
     }
     for (const lane of agent.lanes.values()) {
@@ -134,14 +137,18 @@ function checkInvariants(
         wrong(`${lane.key} is ready in the lanes ${readyIn(agent, lane)}, and should be in ${wanted ?? "none"}`);
     }
     if (agent.suspects !== suspects) wrong(`${id} counts ${agent.suspects} suspects and has ${suspects}`);
+    held += agent.questions;
+    if (agent.questions > 0 && agent.phase !== "live") wrong(`${id} is ${agent.phase} and has questions in hand`);
     // Appends in flight are counted and not yet in a lane.
     const flying = flights.to(id);
     const due = held + flying;
     if (agent.depth !== due) wrong(`${id} counts ${agent.depth} envelopes and has ${due}`);
+    const empty = [...agent.sessionDepth.values()].filter((depth) => depth === 0).length;
+    if (empty !== agent.emptySessions) wrong(`${id} counts ${agent.emptySessions} empty sessions and has ${empty}`);
     const sum = sumOf(agent.sessionDepth);
     if (sum !== agent.depth) wrong(`the sessions of ${id} count ${sum} envelopes, the agent ${agent.depth}`);
     const mayBecomeDue =
-      agent.turns.size > 0 || agent.lanes.size > 0 || (agent.phase !== "dormant" && agent.phase !== "parked");
+      inHand(agent) > 0 || agent.lanes.size > 0 || (agent.phase !== "dormant" && agent.phase !== "parked");
     if (mayBecomeDue && agent.disabled === undefined && !k.astir.has(agent))
       wrong(`${id} would be forgotten by the tick`);
     const hasCell = agent.phase === "starting" || agent.phase === "live" || agent.phase === "stopping";
@@ -153,20 +160,22 @@ function checkInvariants(
     checkBounds(kernel, agent, wrong);
     checkNotStalled(kernel, agent, nowMs, wrong);
   }
-  for (const [trace, { messages, calls, open }] of k.chains) {
+  for (const [trace, { messages, calls, open, questions }] of k.chains) {
     for (const id of open)
       if (!k.mail.has(id) && !hasTurn(kernel, id)) wrong(`the chain ${trace} counts on mail that is gone`);
     if (messages > k.settings.limits.chainMessagesMax) wrong(`the chain ${trace} has ${messages} messages`);
     if (calls > k.settings.limits.chainCallsMax) wrong(`the chain ${trace} has ${calls} tool calls`);
-    if (open.size === 0 && flights.total() === 0) wrong(`the chain ${trace} is over and not forgotten`);
+    if (open.size === 0 && questions === 0 && flights.total() === 0)
+      wrong(`the chain ${trace} is over and not forgotten`);
   }
+  checkQuestions(k, wrong);
   if (k.asks.size > 0)
     for (const { toSession } of k.asks.awaitedEnvelopes()) {
       const agentId = agentOfKey(toSession) ?? "";
       if (k.agents.get(agentId)?.phase === "parked") wrong(`an ask waits for ${agentId}, which is parked`);
     }
   for (const { spec } of k.roomy) wrong(`a place at ${spec.id} is free, and nobody is asked whether he waits for it`);
-  if (k.asks.size > k.settings.limits.asksMax) wrong(`${k.asks.size} asks wait`);
+  if (k.asks.size + k.questions.count > k.settings.limits.asksMax) wrong(`${k.asks.size} asks wait`);
   for (const [name, lane] of k.lanes) {
     const found = places.of(name);
     const sum = sumOf(found);
@@ -182,6 +191,51 @@ function checkInvariants(
   }
   if (live !== k.liveCells) wrong(`${k.liveCells} live cells are counted, ${live} there`);
   if (live > k.settings.liveCellsMax) wrong(`${live} live cells, the budget is ${k.settings.liveCellsMax}`);
+}
+
+/** Each question stands where it is looked for, and is counted by its turn, its target and its chain. */
+function checkQuestions(
+  { questions: { table, count, firstDeadlineMs }, agents, chains }: KernelState,
+  wrong: (what: string) => never,
+): void {
+  const counts = { turns: 0, agents: 0, chains: 0 };
+  for (const { turns, questions } of agents.values()) {
+    counts.agents += questions;
+    for (const turn of turns.values()) counts.turns += turn.questions;
+  }
+  for (const { questions } of chains.values()) counts.chains += questions;
+  let found = 0;
+  for (const [place, question] of table.entries()) {
+    if (question === undefined) continue;
+    found++;
+    const { number, deadlineMs, incarnation, route } = question;
+    const { turn, asker, target, header } = route;
+    if (number % table.length !== place) wrong(`question ${number} stands at ${place}`);
+    if (deadlineMs < firstDeadlineMs) wrong(`nobody looks at question ${number} when its time is over`);
+    if (asker.turns.get(turn.number) !== turn || turn.stage !== "delivered")
+      wrong(`question ${number} is of a turn that is over`);
+    if (incarnation !== target.incarnation) wrong(`question ${number} is with a cell that is gone`);
+    if (chains.get(header.trace) !== route.counts) wrong(`question ${number} is of a chain that is over`);
+  }
+  for (const [where, sum] of Object.entries({ ...counts, found }))
+    if (sum !== count) wrong(`${count} questions are open, by ${where} ${sum}`);
+}
+
+/** Of what the cell of the agent has in hand under this number. */
+export function headerInHand(k: KernelState, agentId: string, number: number): EnvelopeHeader | undefined {
+  const agent = k.agents.get(agentId);
+  const question = agent === undefined ? undefined : questionOf(k, agent, number);
+  return question === undefined ? agent?.turns.get(number)?.mail.envelope.header : headerOf(question);
+}
+
+/** Envelopes that the agent's cell was given and has not said to be done; questions stay what they are. */
+export function idsInHand(k: KernelState, agentId: string): ReadonlySet<string> {
+  const turns = [...(k.agents.get(agentId)?.turns.values() ?? [])].filter(({ stage }) => stage === "delivered");
+  const questions = k.questions.table.filter((question) => question?.route.target.spec.id === agentId);
+  return new Set([
+    ...turns.map(({ mail }) => mail.envelope.header.id),
+    ...questions.map((question) => question?.id ?? ""),
+  ]);
 }
 
 /** Ready in the lane `wanted` and in no other; in none when it is undefined. */
@@ -256,7 +310,7 @@ function checkNotStalled(kernel: Kernel, agent: AgentEntry, nowMs: number, wrong
   if (!mayStart(kernel, agent)) return;
   if (agent.phase === "dormant" && k.liveCells < k.settings.liveCellsMax && !k.wantingCells.has(agent.spec.id))
     wrong(`${agent.spec.id} has mail and no cell, and nothing is under way`);
-  if (agent.phase === "live" && agent.notBeforeMs === 0 && agent.turns.size === 0)
+  if (agent.phase === "live" && agent.notBeforeMs === 0 && inHand(agent) === 0)
     wrong(`${agent.spec.id} has a live cell and mail, and starts nothing`);
 }
 
@@ -301,7 +355,7 @@ export function leaks(kernel: Kernel): readonly string[] {
     expectNone(`${id} depth`, agent.depth);
     expectNone(`${id} appending`, agent.appending);
     expectNone(`${id} backlog`, agent.spill?.count ?? 0);
-    expectNone(`${id} session depths`, agent.sessionDepth.size);
+    expectNone(`${id} session depths`, agent.sessionDepth.size - agent.emptySessions);
     expectNone(`${id} unacked`, agent.unacked);
     expectNone(`${id} suspects`, agent.suspects);
     expectNone(`${id} open calls`, agent.openCalls.size);

@@ -3,15 +3,19 @@
  * tell whether its worlds reach everything.
  */
 import type { EnvelopeHeader } from "../../runtime/kernel/envelope.ts";
+import type { ToldHeader } from "../../runtime/kernel/session-choices.ts";
 import { hasCell } from "../../runtime/kernel/dispatch.ts";
 import { down } from "../../runtime/kernel/frames.ts";
 import type { KernelState } from "../../runtime/kernel/state.ts";
 import type { PairingRegistry } from "../../runtime/kernel/pairings.ts";
 import type { Effect } from "../../runtime/kernel/state.ts";
+import { headerInHand } from "./kernel-invariants.ts";
 import type { Journal } from "./kernel-journal.ts";
 
 export interface Watch {
   see(effect: Effect): void;
+  /** A cell was given a message with this header; `header` is the one that the kernel has. */
+  heard(told: ToldHeader, header: EnvelopeHeader | undefined): void;
   /** What was reached, as `<kind>:<name>`; the driver adds faults and exits. */
   readonly reached: Set<string>;
   readonly problems: string[];
@@ -68,6 +72,11 @@ export function makeWatch(
       problems.push(`the cell of ${agentId} keeps ${agent.loaded.size} sessions`);
   };
 
+  const heard = (told: ToldHeader, header: EnvelopeHeader | undefined): void => {
+    if (told.sessionKey !== header?.sessionKey || told.acceptedAtMs !== header.acceptedAtMs)
+      problems.push(`${told.id} was heard as a message to ${told.sessionKey}`);
+  };
+
   const see = (effect: Effect): void => {
     if (!types.has(effect.type)) reached.add(`effect:${effect.type}`);
     types.add(effect.type);
@@ -105,8 +114,9 @@ export function makeWatch(
       }
       case "post": {
         const [op, , number, num, a] = effect.record;
-        const turn = k.agents.get(effect.agentId)?.turns.get(number);
-        if (op === down.deliver && turn !== undefined) seeDelivery(turn.mail.envelope.header, num);
+        const isDelivery = op === down.deliver || op === down.question;
+        const header = isDelivery ? headerInHand(k, effect.agentId, number) : undefined;
+        if (header !== undefined) seeDelivery(header, op === down.question ? 0 : num);
         else if (op === down.stored) acknowledge(a);
         else if (op === down.slot) reached.add(effect.record[5] === "[]" ? "slot:gone" : "slot:new");
         else if (op === down.result && num === 0) reached.add(`refusal:${/"code":"(\w+)"/.exec(a)?.[1] ?? "?"}`);
@@ -172,6 +182,7 @@ export function makeWatch(
         reached.add(`run-delivery:${effect.end.delivery}`);
         return;
       case "runs-waited":
+      case "asked":
       case "deadline":
       case "waited":
       case "refill":
@@ -207,5 +218,5 @@ export function makeWatch(
     buried.clear();
   };
 
-  return { see, reached, problems, acknowledged, buried, ending, restarted };
+  return { see, heard, reached, problems, acknowledged, buried, ending, restarted };
 }

@@ -155,10 +155,14 @@ function makeWorld(random: Random, options: WorldOptions): World {
       agentStopMs: 500,
       restartIntensity: 3,
       streamCharsMax: 2,
+      questionsInTable: seed % 4 === 1 ? 1 : 1_024,
+      routesPerTurnMax: seed % 8 === 3 ? 1 : 256,
+      routesPerCell: 1 + (seed % 3),
       // Faults from outside end cells more often than a message may be delivered; that is not what is tested there.
       ...(calm ? {} : { deliveriesMax: 1_000, deliveryAttemptsMax: 50 }),
     },
   });
+  driver.kernel.watch(seed % 2 === 1);
   for (const { supervision, group } of specs.values())
     for (const name of [supervision?.restart, group?.strategy])
       if (name !== undefined) driver.watch.reached.add(`child spec:${name}`);

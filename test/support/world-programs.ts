@@ -67,8 +67,7 @@ export const makeScript = (book: () => StepBook, takes = false, thinks = false):
         const when = everyMs === undefined ? { inMs } : { inMs, everyMs };
         yield* answerOf(turn.schedule(when, JSON.stringify(step.program), session));
       } else if (step.op === "watch") yield* answerOf(turn.monitor(step.to));
-      else if (step.op === "memory")
-        yield* answerOf(turn.send(step.to, JSON.stringify(step.program), { inMemory: true, timeoutMs: 2_000 }));
+      else if (step.op === "memory") yield* askInMemory(turn, step.to, JSON.stringify(step.program));
       else if (step.op === "tool") {
         const params = { to: step.to, timeoutMs: step.ms, ...(takes && step.ms === 0 ? { steers: true } : {}) };
         book().hear(turn, index, yield* answerOf(turn.call("sessions_send", params, JSON.stringify(step.program))));
@@ -95,6 +94,18 @@ export const makeScript = (book: () => StepBook, takes = false, thinks = false):
     if (takes) yield* take(turn, book(), "last");
     return { reply: `did ${program.name}`, state: JSON.stringify([...seen, turn.header.id]) };
   };
+
+/** With others beside it: of another session, by what was judged before, and one that nobody waits for. */
+function* askInMemory(turn: FakeTurn, to: string, body: string): Generator<Wait, void, Answer> {
+  const options = { inMemory: true, timeoutMs: 2_000 };
+  const idle = JSON.stringify({ name: "idle", steps: [] });
+  const aside = Array.from({ length: 6 }, (_, at) => turn.send(to.replace(/[^:]+$/u, `aside${at % 3}`), idle, options));
+  yield* answerOf(turn.send(to, body, options));
+  for (const ref of aside) {
+    yield* answerOf(ref);
+    turn.send(to, idle, options);
+  }
+}
 
 function* take(turn: FakeTurn, book: StepBook, when: string): Generator<Wait, void, Answer> {
   const ref = turn.take();

@@ -5,14 +5,16 @@
 import { failure, fromRefusal, type Refusal } from "../../kernel/errors.ts";
 import { down, downStride } from "../../kernel/frames.ts";
 import { limits } from "../../kernel/limits.ts";
+import type { DeliveredHeader } from "../../kernel/session-choices.ts";
 import { controlBlock } from "../cell-port.ts";
+import { Numbered } from "./numbered.ts";
 import type { RawPart } from "./parts.ts";
 
 export interface Delivery {
   readonly turn: number;
   /** From 1; 0 for a turn in memory. */
   readonly attempt: number;
-  readonly header: string;
+  readonly header: DeliveredHeader;
   readonly body: string;
   /** `undefined`: the cell has the session's state already, or there is none. */
   readonly state: string | undefined;
@@ -69,6 +71,9 @@ interface Pending {
   readonly onText: ((text: string) => void) | undefined;
 }
 
+/** Calls that mostly wait at a time. */
+const places = 256;
+
 export function makeMailbox(
   incarnation: number,
   block: Int32Array,
@@ -77,11 +82,13 @@ export function makeMailbox(
   forget: (sessionKey: string) => void,
   changeSlot: (slot: number, object: string, verbs: readonly string[]) => void,
 ): Mailbox {
-  const pending = new Map<number, Pending>();
+  const pending = new Numbered<Pending>(places);
   const parked: (() => void)[] = [];
   /** Messages on their way, until the delivery of their turn or the answer of their call; by the number of either. */
   const partsOfTurn = new Map<number, RawPart[]>();
   const partsOfCall = new Map<number, RawPart[]>();
+  /** Of questions in memory, by the number that the kernel gave them. */
+  const headers: (DeliveredHeader | undefined)[] = [];
   let credits: number = limits.sendCreditsPerCell;
   let nextRef = 1;
   let nextSeq = 1;
@@ -157,7 +164,7 @@ export function makeMailbox(
       return new Promise<CallAnswer>((resolve, reject) => {
         const leave = (): void => {
           const ref = nextRef++;
-          pending.set(ref, { until, credit, resolve, reject, onText });
+          pending.add(ref, { until, credit, resolve, reject, onText });
           push(op, ref, turn, slot, num, a, b, c);
         };
         if (credit && credits === 0) {
@@ -188,11 +195,24 @@ export function makeMailbox(
           deliver({
             turn,
             attempt: num,
-            header: a,
+            header: JSON.parse(a) as DeliveredHeader,
             body: b,
             state: ref === 1 ? (message[at + 6] as string) : undefined,
             tools,
             parts,
+          });
+        } else if (op === down.question) {
+          const told = message[at + 6] as string;
+          const header = told === "" ? headers[ref] : (headers[ref] = JSON.parse(told) as DeliveredHeader);
+          if (header === undefined) throw failure("CLOISTER_INTERNAL", `the kernel told no header ${ref}`);
+          deliver({
+            turn,
+            attempt: 0,
+            header: { ...header, id: a, acceptedAtMs: num },
+            body: b,
+            state: undefined,
+            tools: undefined,
+            parts: noParts,
           });
         } else if (op === down.part) {
           const [from, number] = ref === 0 ? [partsOfTurn, turn] : [partsOfCall, ref];

@@ -8,7 +8,7 @@ import type { CellInit } from "../cell-port.ts";
 import type { Mailbox } from "./mailbox.ts";
 import type { Slots } from "./slots.ts";
 
-type SignalCalls = Pick<
+export type SignalCalls = Pick<
   Context<object>,
   "schedule" | "unschedule" | "timers" | "monitor" | "demonitor" | "defer" | "complete"
 >;

@@ -7,12 +7,22 @@ import { announceSkip, exchangeNote, noReply, replySkip } from "../../kernel/exc
 import { doneBits, up } from "../../kernel/frames.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { DeliveredHeader } from "../../kernel/session-choices.ts";
-import type { ActorDefinition, CellLog, Context, IncomingMessage, StateSchema, Workspace } from "../actor-port.ts";
+import type {
+  ActorDefinition,
+  CellLog,
+  Context,
+  IncomingMessage,
+  IncomingSignal,
+  MessagePart,
+  StateSchema,
+  Workspace,
+} from "../actor-port.ts";
 import type { CellInit } from "../cell-port.ts";
 import type { Quota } from "./quota.ts";
 import type { Slots } from "./slots.ts";
-import { makeContext, type State } from "./context.ts";
+import { type State, TurnContext } from "./context.ts";
 import type { Delivery, Mailbox } from "./mailbox.ts";
+import { Numbered } from "./numbered.ts";
 import { Heard, joinParts, partOf, signalOf } from "./parts.ts";
 
 interface SessionState {
@@ -20,6 +30,9 @@ interface SessionState {
   /** What the store has, to see whether a turn changed anything. */
   readonly stored: string;
 }
+
+/** Turns that mostly run at a time. */
+const places = 128;
 
 export interface TurnRunner {
   deliver(delivery: Delivery): void;
@@ -40,12 +53,13 @@ export function makeTurnRunner(
   tellStuckMs: (ms: number) => void,
 ): TurnRunner {
   const sessions = new Map<string, SessionState>();
-  const running = new Map<number, AbortController>();
+  const running = new Numbered<AbortController>(places);
   /** What turns in hand asked for by `ctx.busy`; the loop is one, so the longest counts. */
   const busyMs = new Map<number, number>();
+  const agent = { id: init.agentId, model: init.model, options: init.options, settings: init.settings };
   const askBusy = (turn: number, ms: number): void => {
     if (ms === 0) busyMs.delete(turn);
-    else if (running.has(turn)) busyMs.set(turn, ms);
+    else if (running.get(turn) !== undefined) busyMs.set(turn, ms);
     tellStuckMs(Math.max(0, ...busyMs.values()));
   };
 
@@ -54,30 +68,31 @@ export function makeTurnRunner(
   };
 
   const run = async (delivery: Delivery, abort: AbortController): Promise<void> => {
-    const header = JSON.parse(delivery.header) as DeliveredHeader;
+    const { header } = delivery;
     const kept = delivery.state === undefined && !isInMemory(delivery) ? sessions.get(header.sessionKey) : undefined;
     const session =
       kept ?? openPlain(definition, delivery) ?? (await openState(definition, delivery, header.sessionKey));
     keep(delivery, header.sessionKey, session);
     const replies = makeReplies();
     let unhandled: string | undefined;
-    const ctx = makeContext(
+    const ctx = new TurnContext({
+      agent,
       init,
       slots,
-      mailbox(),
+      mailbox: mailbox(),
       header,
-      delivery.turn,
-      delivery.tools,
-      isInMemory(delivery),
+      turn: delivery.turn,
+      offeredTools: delivery.tools,
+      inMemory: isInMemory(delivery),
       workspace,
       log,
-      session.value,
-      abort.signal,
+      state: session.value,
+      abort,
       streamQuota,
-      (text) => replies.add(text),
-      (ms) => askBusy(delivery.turn, ms),
-      (reason) => (unhandled ??= reason),
-    );
+      onReply: (text) => replies.add(text),
+      onBusy: (ms) => askBusy(delivery.turn, ms),
+      onUnhandled: (reason) => (unhandled ??= reason),
+    });
     try {
       const { exchange } = header;
       if (exchange === undefined || exchange.step === "request")
@@ -106,7 +121,7 @@ export function makeTurnRunner(
     }
     keep(delivery, header.sessionKey, { value: ctx.state, stored: after });
     const text = replies.join();
-    const silent = text === "" || text.trim().toUpperCase() === noReply;
+    const silent = text === "" || isNoReply(text);
     mailbox().tell(
       up.done,
       delivery.turn,
@@ -119,19 +134,19 @@ export function makeTurnRunner(
   /** Never rejects: a turn that fails ends with the reason. */
   const handle = async (delivery: Delivery): Promise<void> => {
     const abort = new AbortController();
-    running.set(delivery.turn, abort);
+    running.add(delivery.turn, abort);
     try {
       await run(delivery, abort);
     } catch (error) {
       // What the turn changed is not kept: the next one begins with what the store has.
-      if (!isInMemory(delivery)) sessions.delete((JSON.parse(delivery.header) as DeliveredHeader).sessionKey);
+      if (!isInMemory(delivery)) sessions.delete(delivery.header.sessionKey);
       const message = error instanceof Error ? error.message : String(error);
       log.error(error instanceof Error && !isCoded(error) ? (error.stack ?? message) : message);
       const remedy = isCoded(error) && error.remedy !== undefined ? ` → ${error.remedy}` : "";
       mailbox().tell(up.done, delivery.turn, doneBits.error, `${message.slice(0, 2_000)}${remedy.slice(0, 500)}`);
     } finally {
       running.delete(delivery.turn);
-      askBusy(delivery.turn, 0);
+      if (busyMs.has(delivery.turn)) askBusy(delivery.turn, 0);
     }
   };
 
@@ -146,6 +161,11 @@ export function makeTurnRunner(
       return sessions.size;
     },
   };
+}
+
+function isNoReply(text: string): boolean {
+  const said = text.trim();
+  return said.length === noReply.length && said.toUpperCase() === noReply;
 }
 
 interface Replies {
@@ -189,15 +209,23 @@ async function takePart(
   await definition.exchange(ctx, Object.assign(messageOf(header, delivery), { exchange }));
 }
 
+class HeardByTurn extends Heard implements IncomingMessage {
+  readonly attempt: number;
+  declare parts?: readonly MessagePart[];
+  declare signal?: IncomingSignal;
+
+  constructor(header: DeliveredHeader, text: string, attempt: number) {
+    super(header, text);
+    this.attempt = attempt;
+  }
+}
+
 function messageOf(header: DeliveredHeader, { attempt, body, parts: raw }: Delivery): IncomingMessage {
   const parts = raw.length === 0 ? undefined : raw.map(partOf);
-  const text = parts === undefined ? body : joinParts(parts);
-  return Object.assign(
-    new Heard(header, text),
-    { attempt: Math.max(1, attempt) },
-    parts === undefined ? undefined : { parts },
-    header.signal === undefined ? undefined : { signal: signalOf(header.signal, body) },
-  );
+  const message = new HeardByTurn(header, parts === undefined ? body : joinParts(parts), Math.max(1, attempt));
+  if (parts !== undefined) message.parts = parts;
+  if (header.signal !== undefined) message.signal = signalOf(header.signal, body);
+  return message;
 }
 
 /** A turn in memory runs beside the session's own turns: it begins with fresh state, and leaves none. */

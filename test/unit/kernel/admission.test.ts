@@ -196,11 +196,11 @@ describe("a message between agents", () => {
     driver.tell("agent:raul:main", "be live");
     driver.tell(main, "go");
     driver.settle();
-    const rows = driver.audits("message");
+    const rows = driver.ofType("asked");
     expect(rows).toMatchObject([
-      { subject: main, object: "agent:raul:main", verb: "request", decision: "allowed", bytes: 12 },
+      { facts: { subject: main, object: "agent:raul:main", verb: "request", decision: "allowed" }, bytes: 12 },
     ]);
-    expect(rows[0]?.via).toMatch(/./);
-    expect(JSON.stringify(driver.ofType("audit"))).not.toContain("secret");
+    expect(rows[0]?.facts.via).toMatch(/./);
+    expect(JSON.stringify([...driver.ofType("audit"), ...rows])).not.toContain("secret");
   });
 });

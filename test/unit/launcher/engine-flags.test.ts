@@ -6,10 +6,16 @@ import { engineFlags, gatewayFlags } from "../../../runtime/launcher/engine-flag
 
 describe("the options of V8", () => {
   it.each([
-    ["24.0.0", ["--single-threaded-gc", "--wasm-wrapper-tiering-budget=2147483647"]],
-    ["25.9.1", ["--single-threaded-gc", "--wasm-wrapper-tiering-budget=2147483647"]],
-    ["26.0.0", ["--single-threaded-gc"]],
-    ["30.1.2", ["--single-threaded-gc"]],
+    [
+      "24.0.0",
+      ["--single-threaded-gc", "--no-allocation-site-pretenuring", "--wasm-wrapper-tiering-budget=2147483647"],
+    ],
+    [
+      "25.9.1",
+      ["--single-threaded-gc", "--no-allocation-site-pretenuring", "--wasm-wrapper-tiering-budget=2147483647"],
+    ],
+    ["26.0.0", ["--single-threaded-gc", "--no-allocation-site-pretenuring"]],
+    ["30.1.2", ["--single-threaded-gc", "--no-allocation-site-pretenuring"]],
   ])("for Node %s are %j", (version, flags) => {
     expect(engineFlags(version)).toEqual(flags);
   });
@@ -36,6 +42,7 @@ describe("the options of V8", () => {
     expect(gatewayCommand(self, ["gateway", "--port", "0"], "24.3.0")).toEqual([
       "/bin/node",
       "--single-threaded-gc",
+      "--no-allocation-site-pretenuring",
       "--wasm-wrapper-tiering-budget=2147483647",
       "--max-semi-space-size=8",
       "--enable-source-maps",
@@ -47,6 +54,7 @@ describe("the options of V8", () => {
     expect(gatewayCommand(self, ["gateway"], "26.1.0")).toEqual([
       "/bin/node",
       "--single-threaded-gc",
+      "--no-allocation-site-pretenuring",
       "--max-semi-space-size=8",
       "--enable-source-maps",
       "main.js",

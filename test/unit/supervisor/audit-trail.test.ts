@@ -1,7 +1,7 @@
 /** A12.4: questions in memory have a row for all that come in a moment, nothing of them is left out, and the order of the rest holds. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { limits } from "../../../runtime/kernel/limits.ts";
-import type { AuditEffect } from "../../../runtime/kernel/state.ts";
+import type { AskedEffect, AuditEffect } from "../../../runtime/kernel/state.ts";
 import type { AuditRow } from "../../../runtime/store/audit-rows.ts";
 import { makeAuditTrail } from "../../../runtime/supervisor/audit-trail.ts";
 
@@ -15,17 +15,20 @@ function open() {
   return { writes, log, rows: () => writes.flat(), ...makeAuditTrail({ audit }, log, () => 7) };
 }
 
-const asked = (changes: Partial<AuditEffect> = {}): AuditEffect => ({
-  type: "audit",
-  event: "message",
+type Facts = AskedEffect["facts"];
+const facts: Facts = {
   subject: "agent:main:main",
   object: "agent:raul:main",
   verb: "request",
   decision: "allowed",
   via: "config:a2a:main:raul",
+  trace: "t1",
+};
+const asked = (changes: Partial<AskedEffect> = {}): AskedEffect => ({
+  type: "asked",
+  facts,
   bytes: 10,
   envelopeId: "e1",
-  trace: "t1",
   ...changes,
 });
 const refused: AuditEffect = {
@@ -39,7 +42,7 @@ const refused: AuditEffect = {
 
 describe("questions in memory", () => {
   test("of one sender, receiver, right and trace are one row, with their number and all their bytes", async () => {
-    const { note, rows } = open();
+    const { asked: note, rows } = open();
     note(asked());
     for (let n = 2; n <= 1_000; n++) note(asked({ envelopeId: `e${n}` }));
     await vi.advanceTimersByTimeAsync(limits.auditGatherMs - 1);
@@ -58,37 +61,43 @@ describe("questions in memory", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  test("are one row also when the kernel names them with another object of the same facts", async () => {
+    const { asked: note, rows } = open();
+    for (const each of [facts, { ...facts }, facts]) note(asked({ facts: each }));
+    await vi.advanceTimersByTimeAsync(limits.auditGatherMs);
+    expect(rows()).toMatchObject([{ count: 3, bytes: 30 }]);
+  });
+
   test("that come alone have the row that they had", async () => {
-    const { note, rows } = open();
-    const { type: _, event, ...facts } = asked();
+    const { asked: note, rows } = open();
     note(asked());
     await vi.advanceTimersByTimeAsync(limits.auditGatherMs);
-    expect(rows()).toEqual([{ atMs: 7, type: event, ...facts }]);
+    expect(rows()).toEqual([{ atMs: 7, type: "message", ...facts, bytes: 10, envelopeId: "e1" }]);
   });
 
   test.each([["subject"], ["object"], ["via"], ["trace"]] as const)(
     "of another %s have a row of their own",
     async (fact) => {
-      const { note, rows } = open();
+      const { asked: note, rows } = open();
       note(asked());
-      note(asked({ [fact]: "another" }));
+      note(asked({ facts: { ...facts, [fact]: "another" } }));
       note(asked());
       await vi.advanceTimersByTimeAsync(limits.auditGatherMs);
       expect(rows().map(({ [fact]: value, count = 1 }) => [value, count])).toEqual([
-        [asked()[fact], 2],
+        [facts[fact], 2],
         ["another", 1],
       ]);
     },
   );
 
   test("are written before what comes after them, and when the gateway ends", async () => {
-    const { note, rows, close, log } = open();
-    note(asked());
+    const { asked: tell, note, rows, close, log } = open();
+    tell(asked());
     note(refused);
     await vi.advanceTimersByTimeAsync(0);
     expect(rows().map(({ type }) => type)).toEqual(["message", "refused"]);
     expect(log.warn).toHaveBeenCalledTimes(1);
-    note(asked());
+    tell(asked());
     close();
     await vi.advanceTimersByTimeAsync(0);
     expect(rows().map(({ type }) => type)).toEqual(["message", "refused", "message"]);
@@ -96,9 +105,9 @@ describe("questions in memory", () => {
   });
 
   test("of more sessions than are gathered are all told of", async () => {
-    const { note, rows } = open();
+    const { asked: note, rows } = open();
     const sessions = 3 * limits.auditGatheredMax + 1;
-    for (let n = 0; n < sessions; n++) note(asked({ object: `agent:raul:${n}` }));
+    for (let n = 0; n < sessions; n++) note(asked({ facts: { ...facts, object: `agent:raul:${n}` } }));
     await vi.advanceTimersByTimeAsync(0);
     expect(rows()).toHaveLength(3 * limits.auditGatheredMax);
     await vi.advanceTimersByTimeAsync(limits.auditGatherMs);

@@ -15,15 +15,26 @@ const chat = (runId: string, state: "delta" | "final" | "error"): GatewayEvent =
 function open() {
   const batches: (readonly GatewayEvent[])[] = [];
   const heard: string[] = [];
-  const events = makeEvents(({ event }) => heard.push(event));
+  const audiences: boolean[] = [];
+  const events = makeEvents(
+    ({ event }) => heard.push(event),
+    (isThere) => audiences.push(isThere),
+  );
   events.attach({ publish: (batch) => void batches.push(batch) });
   /** The events of a moment are on their way at its end. */
   const told = async (): Promise<readonly (readonly GatewayEvent[])[]> => {
     await Promise.resolve();
     return batches.splice(0);
   };
-  return { events, told, heard };
+  return { events, told, heard, audiences };
 }
+
+test("whether anybody is there is told on, and known", () => {
+  const { events, audiences } = open();
+  expect(events.isHeard).toBe(false);
+  events.hasAudience(true);
+  expect([events.isHeard, audiences]).toEqual([true, [true]]);
+});
 
 test("whoever else listens hears of an event, also while no client is connected", () => {
   const { events, heard } = open();

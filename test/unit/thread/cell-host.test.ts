@@ -18,6 +18,9 @@ interface Watched {
   /** Frames, and orders to stop a turn. */
   readonly told: readonly unknown[];
   beats: boolean;
+  /** Its cell has sent a frame; what is told of it is up to `onFrame`. */
+  readonly frame: () => void;
+  onFrame: () => void;
 }
 
 const spec = makeCellSpec({ workspace: "/", module: { kind: "file", url: "file:///actor.ts" } });
@@ -30,26 +33,30 @@ async function watch(waitedMs: (atMs: number) => number, stuckMs = 0): Promise<W
   const startMs = performance.now();
   const atMs = (): number => performance.now() - startMs;
   let beat = 1;
-  const watched = { ends, lowered, told, beats: false };
-  const launch = (_spec: unknown, _assets: unknown, events: BodyEvents): CellBody => ({
-    start: () => Promise.resolve({ status: "ready", takesPart: false }),
-    post: (frame) => told.push(frame),
-    cancel: (turn) => told.push(`stop ${turn}`),
-    inspect: () => Promise.reject(new Error("not asked here")),
-    beat: () => (watched.beats ? ++beat : beat),
-    stuckMs: () => stuckMs,
-    profile: () => () => Promise.resolve({ type: "missing", why: "nothing to see" }),
-    waitedMs: () => Promise.resolve(waitedMs(atMs())),
-    lower: () => lowered.push(atMs()),
-    measure: () => Promise.resolve({ heapUsed: 0, external: 0 }),
-    end: () => events.ended({ reason: "crash", detail: "ended" }),
-  });
+  let hear = (): void => undefined;
+  const watched = { ends, lowered, told, beats: false, frame: (): void => hear(), onFrame: (): void => undefined };
+  const launch = (_spec: unknown, _assets: unknown, events: BodyEvents): CellBody => {
+    hear = () => events.frame([]);
+    return {
+      start: () => Promise.resolve({ status: "ready", takesPart: false }),
+      post: (frame) => told.push(frame),
+      cancel: (turn) => told.push(`stop ${turn}`),
+      inspect: () => Promise.reject(new Error("not asked here")),
+      beat: () => (watched.beats ? ++beat : beat),
+      stuckMs: () => stuckMs,
+      profile: () => () => Promise.resolve({ type: "missing", why: "nothing to see" }),
+      waitedMs: () => Promise.resolve(waitedMs(atMs())),
+      lower: () => lowered.push(atMs()),
+      measure: () => Promise.resolve({ heapUsed: 0, external: 0 }),
+      end: () => events.ended({ reason: "crash", detail: "ended" }),
+    };
+  };
   const host = makeCellHost(
     {} as CellAssets,
     {
       ready: () => undefined,
       invalid: () => undefined,
-      frame: () => undefined,
+      frame: () => watched.onFrame(),
       ending: (_agent, _incarnation, reason) => ends.push(`${reason} at ${atMs()}`),
       exited: () => undefined,
       hasWork: () => true,
@@ -122,6 +129,25 @@ test("what several events of one round of the loop have for a cell leaves in one
   await round();
   const records = told.map((frame) => ((frame as unknown[]).length - 1) / downStride);
   expect(records).toEqual([2, limits.frameRecordsMax, 1]);
+});
+
+test("what comes of the first frame of a round leaves at once, what comes after it with the round's end", async () => {
+  const watched = await watch(() => 0);
+  const { host, told } = watched;
+  const { incarnation } = spec.init;
+  let ref = 0;
+  watched.onFrame = () => {
+    for (let record = 0; record < 2; record++) host.post(spec.id, incarnation, textOf(++ref));
+  };
+  watched.frame();
+  expect(told).toEqual([[incarnation, ...textOf(1), ...textOf(2)]]);
+  watched.frame();
+  watched.frame();
+  expect(told).toHaveLength(1);
+  await round();
+  expect(told.slice(1)).toEqual([[incarnation, ...[3, 4, 5, 6].flatMap(textOf)]]);
+  watched.frame();
+  expect(told).toHaveLength(3);
 });
 
 test("the delivery of a turn leaves before the order to stop it", async () => {

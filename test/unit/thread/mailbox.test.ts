@@ -32,7 +32,15 @@ function open() {
   return { mailbox, frames, delivered, stop: () => Atomics.store(block, controlBlock.stop, 1) };
 }
 
-const deliver = (turn: number) => [down.deliver, 1, turn, 1, `header ${turn}`, `body ${turn}`, `state ${turn}`];
+const deliver = (turn: number) => [
+  down.deliver,
+  1,
+  turn,
+  1,
+  JSON.stringify({ id: `e${turn}` }),
+  `body ${turn}`,
+  `state ${turn}`,
+];
 
 describe("the mailbox of a cell", () => {
   it("sends what one event asks for as one frame, in order, and counts its frames", async () => {
@@ -99,12 +107,12 @@ describe("the mailbox of a cell", () => {
 
   it("delivers each record with its own fields, and nothing more once its cell is to stop", () => {
     const { mailbox, delivered, stop } = open();
-    mailbox.receive([incarnation, ...deliver(1), down.deliver, 0, 2, 2, "header 2", "body 2", ""]);
+    mailbox.receive([incarnation, ...deliver(1), down.deliver, 0, 2, 2, `{"id":"e2"}`, "body 2", ""]);
     stop();
     mailbox.receive([incarnation, ...deliver(3)]);
     expect(delivered).toEqual([
-      { turn: 1, attempt: 1, header: "header 1", body: "body 1", state: "state 1", parts: [] },
-      { turn: 2, attempt: 2, header: "header 2", body: "body 2", state: undefined, parts: [] },
+      { turn: 1, attempt: 1, header: { id: "e1" }, body: "body 1", state: "state 1", parts: [] },
+      { turn: 2, attempt: 2, header: { id: "e2" }, body: "body 2", state: undefined, parts: [] },
     ]);
   });
 
