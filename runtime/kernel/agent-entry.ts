@@ -7,6 +7,9 @@ export function makeEntry(spec: AgentSpec): AgentEntry {
 
 type Collections = Pick<AgentEntry, "lanes" | "ready" | "turns" | "loaded" | "sessionDepth" | "openCalls" | "offers">;
 
+/** What it counts at work alone. */
+type Counts = Pick<AgentEntry, "questions" | "told" | "emptySessions">;
+
 const noCrashes: number[] = [];
 const noSlots: AgentEntry["slots"] = new Map();
 const noNews: AgentEntry["slotNews"] = [];
@@ -25,9 +28,6 @@ class Entry implements AgentEntry {
   slotNews = noNews;
   depth = 0;
   appending = 0;
-  questions = 0;
-  told: AgentEntry["told"] = undefined;
-  emptySessions = 0;
   spill: AgentEntry["spill"] = undefined;
   crowd: AgentEntry["crowd"] = undefined;
   suspects = 0;
@@ -48,7 +48,7 @@ class Entry implements AgentEntry {
    * What an agent at work needs, made when it is first asked for: of 10,000 configured agents most never have mail, and and their
    * empty collections take more than a kilobyte each time (promise P7). Who looks at every agent asks `isMade` first.
    */
-  #made: Collections | undefined = undefined;
+  #made: (Collections & Counts) | undefined = undefined;
 
   constructor(spec: AgentSpec) {
     this.spec = spec;
@@ -89,7 +89,31 @@ class Entry implements AgentEntry {
     return this.#make().offers;
   }
 
-  #make(): Collections {
+  get questions(): number {
+    return this.#made?.questions ?? 0;
+  }
+
+  set questions(count: number) {
+    this.#make().questions = count;
+  }
+
+  get told(): Counts["told"] {
+    return this.#made?.told;
+  }
+
+  set told(told: Counts["told"]) {
+    this.#make().told = told;
+  }
+
+  get emptySessions(): number {
+    return this.#made?.emptySessions ?? 0;
+  }
+
+  set emptySessions(count: number) {
+    this.#make().emptySessions = count;
+  }
+
+  #make(): Collections & Counts {
     return (this.#made ??= {
       lanes: new Map(),
       ready: new Map(),
@@ -97,6 +121,9 @@ class Entry implements AgentEntry {
       loaded: new Set(),
       sessionDepth: new Map(),
       openCalls: new Set(),
+      questions: 0,
+      told: undefined,
+      emptySessions: 0,
       offers: { asksFirst: false, known: undefined },
     });
   }
