@@ -22,7 +22,7 @@ import { closeInChain, countInChain, noteChainEnd, openInChain, whyChainOver } f
 import { findRoom, joinCrowd } from "./crowd.ts";
 import { arrive, modeFor } from "./arrivals.ts";
 import { appendBegins, appendEnds, noteRoom, release, reserve, whyTooMuchHeld } from "./depth.ts";
-import { markReady, pump } from "./dispatch.ts";
+import { makeMail, markReady, pump } from "./dispatch.ts";
 import { appendedEarly, beginEarly, mayBeginEarly } from "./early-turns.ts";
 import { noteRun } from "./run-notes.ts";
 import { mustSpill, spill } from "./spill.ts";
@@ -180,7 +180,7 @@ export function admit(k: KernelState, admission: Admission, ticket: number, nowM
     ...(isEarly ? { begins: true } : {}),
     ticket: { type: "ingress", ticket, stops: k.stops },
   });
-  if (isEarly) beginEarly(k, agent, makeMail(k, envelope.header, 0, nowMs), nowMs);
+  if (isEarly) beginEarly(k, agent, newMail(k, envelope.header, 0, nowMs), nowMs);
 }
 
 function whyFull(sessionKey: string): Refusal {
@@ -296,7 +296,7 @@ export function enqueue(
   nowMs: number,
   as: "new" | "known" | "stopped" = "known",
 ): void {
-  const mail = makeMail(k, header, attempts, nowMs);
+  const mail = newMail(k, header, attempts, nowMs);
   if (mail.suspect) agent.suspects++;
   k.mail.set(header.id, mail);
   openInChain(k, header);
@@ -329,21 +329,8 @@ export function enqueue(
   pump(k, agent, nowMs);
 }
 
-function makeMail(k: KernelState, header: EnvelopeHeader, attempts: number, nowMs: number): Mail {
-  return {
-    envelope: { header },
-    volatile: false,
-    order: k.nextOrder++,
-    atMs: nowMs,
-    suspect: attempts > 0,
-    convicted: false,
-    aborted: false,
-    mode: modeFor(k, header),
-    shortened: false,
-    held: false,
-    goesOn: false,
-    offer: undefined,
-  };
+function newMail(k: KernelState, header: EnvelopeHeader, attempts: number, atMs: number): Mail {
+  return makeMail(k, { header, atMs, volatile: false, suspect: attempts > 0, mode: modeFor(k, header) });
 }
 
 function laneOf(agent: AgentEntry, sessionKey: string): SessionLane {

@@ -5,10 +5,10 @@ export function makeEntry(spec: AgentSpec): AgentEntry {
   return new Entry(spec);
 }
 
-type Collections = Pick<AgentEntry, "lanes" | "ready" | "turns" | "loaded" | "sessionDepth" | "openCalls" | "offers">;
-
-/** What it counts at work alone. */
-type Counts = Pick<AgentEntry, "questions" | "told" | "emptySessions">;
+type Collections = Pick<
+  AgentEntry,
+  "lanes" | "ready" | "turns" | "loaded" | "sessionDepth" | "openCalls" | "offers" | "asked"
+>;
 
 const noCrashes: number[] = [];
 const noSlots: AgentEntry["slots"] = new Map();
@@ -45,10 +45,10 @@ class Entry implements AgentEntry {
   takesPart: AgentEntry["takesPart"] = undefined;
   run: AgentEntry["run"] = undefined;
   /**
-   * What an agent at work needs, made when it is first asked for: of 10,000 configured agents most never have mail, and and their
+   * What an agent at work needs, made when it is first asked for: of 10,000 configured agents most never have mail, and their
    * empty collections take more than a kilobyte each time (promise P7). Who looks at every agent asks `isMade` first.
    */
-  #made: (Collections & Counts) | undefined = undefined;
+  #made: Collections | undefined = undefined;
 
   constructor(spec: AgentSpec) {
     this.spec = spec;
@@ -89,31 +89,11 @@ class Entry implements AgentEntry {
     return this.#make().offers;
   }
 
-  get questions(): number {
-    return this.#made?.questions ?? 0;
+  get asked(): Collections["asked"] {
+    return this.#make().asked;
   }
 
-  set questions(count: number) {
-    this.#make().questions = count;
-  }
-
-  get told(): Counts["told"] {
-    return this.#made?.told;
-  }
-
-  set told(told: Counts["told"]) {
-    this.#make().told = told;
-  }
-
-  get emptySessions(): number {
-    return this.#made?.emptySessions ?? 0;
-  }
-
-  set emptySessions(count: number) {
-    this.#make().emptySessions = count;
-  }
-
-  #make(): Collections & Counts {
+  #make(): Collections {
     return (this.#made ??= {
       lanes: new Map(),
       ready: new Map(),
@@ -121,10 +101,8 @@ class Entry implements AgentEntry {
       loaded: new Set(),
       sessionDepth: new Map(),
       openCalls: new Set(),
-      questions: 0,
-      told: undefined,
-      emptySessions: 0,
       offers: { asksFirst: false, known: undefined },
+      asked: { questions: 0, told: undefined, emptySessions: 0 },
     });
   }
 }

@@ -74,7 +74,7 @@ export function reserve(agent: AgentEntry | undefined, sessionKey: string): void
   if (agent === undefined) return;
   agent.depth++;
   const depth = agent.sessionDepth.get(sessionKey);
-  if (depth === 0) agent.emptySessions--;
+  if (depth === 0) agent.asked.emptySessions--;
   agent.sessionDepth.set(sessionKey, (depth ?? 0) + 1);
 }
 
@@ -88,18 +88,18 @@ export function release(agent: AgentEntry | undefined, sessionKey: string): void
 
 /** Of a question in memory. Its session mostly gets another at once: its count may stay where it is, at 0, until `forgetEmpty`. */
 export function releaseQuestion(k: KernelState, agent: AgentEntry, sessionKey: string): void {
-  if (sessionDepth(agent, sessionKey) > 1 || agent.emptySessions >= k.settings.limits.routesPerCell) {
+  if (sessionDepth(agent, sessionKey) > 1 || agent.asked.emptySessions >= k.settings.limits.routesPerCell) {
     release(agent, sessionKey);
     return;
   }
   agent.depth--;
   agent.sessionDepth.set(sessionKey, 0);
-  agent.emptySessions++;
+  agent.asked.emptySessions++;
 }
 
 export function forgetEmpty(agent: AgentEntry): void {
-  if (agent.emptySessions === 0) return;
-  agent.emptySessions = 0;
+  if (!agent.isMade || agent.asked.emptySessions === 0) return;
+  agent.asked.emptySessions = 0;
   for (const [sessionKey, depth] of agent.sessionDepth) if (depth === 0) agent.sessionDepth.delete(sessionKey);
 }
 

@@ -148,6 +148,32 @@ export function beginTurn(
   k.emit({ type: "agent-changed", agentId: agent.spec.id });
 }
 
+export function makeMail(
+  k: KernelState,
+  {
+    header,
+    atMs,
+    volatile,
+    suspect,
+    mode,
+  }: Pick<Mail, "atMs" | "volatile" | "suspect" | "mode"> & Pick<Mail["envelope"], "header">,
+): Mail {
+  return {
+    envelope: { header },
+    volatile,
+    order: k.nextOrder++,
+    atMs,
+    suspect,
+    convicted: false,
+    aborted: false,
+    mode,
+    shortened: false,
+    held: false,
+    goesOn: false,
+    offer: undefined,
+  };
+}
+
 export function makeTurn(agent: AgentEntry, mail: Mail, number: number, incarnation: number, nowMs: number): Turn {
   const turn: Turn = {
     number,
@@ -291,7 +317,7 @@ export function hasReady(agent: AgentEntry): boolean {
 
 /** Turns of the agent, questions in memory among them. */
 export function inHand(agent: AgentEntry): number {
-  return agent.isMade ? agent.turns.size + agent.questions : 0;
+  return agent.isMade ? agent.turns.size + agent.asked.questions : 0;
 }
 
 /** Whether the turn waits for an answer. */

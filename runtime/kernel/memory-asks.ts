@@ -154,7 +154,7 @@ function ask(k: KernelState, route: Route, { ref, num, c: body }: UpRecord, nowM
     deadlineMs: nowMs + Math.min(num === 0 ? limits.askTimeoutMsDefault : num, limits.askTimeoutMsMax),
     messages: counts.messages,
   };
-  const isIdle = target.questions === 0;
+  const isIdle = target.asked.questions === 0;
   const isWaitingAlready = turn.questions > 0;
   openQuestion(k, question);
   k.emit({ type: "asked", facts: route.facts, bytes: k.settings.bytesOf(body), envelopeId: id });
@@ -176,8 +176,9 @@ function ask(k: KernelState, route: Route, { ref, num, c: body }: UpRecord, nowM
 
 /** The header of the route as far as the cell of its target does not know it, under its number there. */
 function tellRoute({ number, target, text }: Route, { routesPerCell }: Limits): readonly [place: number, text: string] {
-  if (target.told?.incarnation !== target.incarnation) target.told = { incarnation: target.incarnation, routes: [] };
-  const { routes } = target.told;
+  const { incarnation, asked } = target;
+  if (asked.told?.incarnation !== incarnation) asked.told = { incarnation, routes: [] };
+  const { routes } = asked.told;
   const place = number % routesPerCell;
   const isTold = routes[place] === number;
   routes[place] = number;
@@ -207,6 +208,6 @@ export function answerQuestion(k: KernelState, question: Question, { num, a: tex
     const outcome: Outcome = num === 0 ? { status: "no_reply" } : { status: "ok", text };
     k.emit({ type: "ended", header: headerOf(question), seq: 1, outcome, aborted: false, inMemory: true });
   }
-  if (k.isWatched || target.questions === 0) k.emit({ type: "agent-changed", agentId: target.spec.id });
+  if (k.isWatched || target.asked.questions === 0) k.emit({ type: "agent-changed", agentId: target.spec.id });
   if (target.order !== undefined || hasReady(target)) pump(k, target, nowMs);
 }

@@ -10,7 +10,7 @@
  */
 import { openWait } from "./asks.ts";
 import { type Chain, openInChain, stampWith } from "./chains.ts";
-import { makeTurn } from "./dispatch.ts";
+import { makeMail, makeTurn } from "./dispatch.ts";
 import type { EnvelopeHeader } from "./envelope.ts";
 import type { AgentEntry, AskedEffect, KernelState, Turn } from "./state.ts";
 
@@ -60,6 +60,16 @@ export interface Questions {
   nextRoute: number;
 }
 
+/** What an agent is asked in memory. */
+export interface Asked {
+  /** That its cell has in hand, beside its turns. */
+  questions: number;
+  /** Routes that the cell knows by their numbers. */
+  told: { readonly incarnation: number; readonly routes: number[] } | undefined;
+  /** Sessions that `AgentEntry.sessionDepth` keeps at 0, since their questions were answered. */
+  emptySessions: number;
+}
+
 export function makeQuestions(places: number): Questions {
   return { table: Array.from({ length: places }), count: 0, firstDeadlineMs: Number.POSITIVE_INFINITY, nextRoute: 0 };
 }
@@ -71,7 +81,7 @@ export function openQuestion(k: KernelState, question: Question): void {
   const { turn, target, counts } = route;
   const { questions } = k;
   turn.questions += 1;
-  target.questions += 1;
+  target.asked.questions += 1;
   counts.questions += 1;
   questions.count += 1;
   if (questions.table[placeOf(k, number)] !== undefined) {
@@ -93,7 +103,7 @@ export function settle(k: KernelState, { number, route: { turn, target, counts }
   if (table[place]?.number === number) table[place] = undefined;
   k.questions.count -= 1;
   turn.questions -= 1;
-  target.questions -= 1;
+  target.asked.questions -= 1;
   counts.questions -= 1;
 }
 
@@ -114,20 +124,7 @@ function makeTurnOf(k: KernelState, question: Question): void {
   const { turn, asker, target } = route;
   const header = headerOf(question);
   openInChain(k, header);
-  const mail = {
-    envelope: { header },
-    volatile: true,
-    order: k.nextOrder++,
-    atMs,
-    suspect: false,
-    convicted: false,
-    aborted: false,
-    mode: undefined,
-    shortened: false,
-    held: false,
-    goesOn: false,
-    offer: undefined,
-  };
+  const mail = makeMail(k, { header, atMs, volatile: true, suspect: false, mode: undefined });
   const own = makeTurn(target, mail, number, incarnation, atMs);
   own.stage = "delivered";
   openWait(k, {
@@ -153,7 +150,7 @@ export function headerOf({ id, atMs, messages, route: { header, counts, untilMs 
 
 /** Call it before the turns of the agent's cell are looked at. */
 export function unfoldOf(k: KernelState, agent: AgentEntry): void {
-  if (agent.questions > 0) unfoldWhere(k, ({ route }) => route.target === agent);
+  if (agent.isMade && agent.asked.questions > 0) unfoldWhere(k, ({ route }) => route.target === agent);
 }
 
 /** Call it when the turn that asks is over. */

@@ -19,7 +19,7 @@ import type { AgentPhase, EnvelopeHeader, Failure, Outcome } from "./envelope.ts
 import type { Refusal } from "./errors.ts";
 import type { DownRecord, UpRecord } from "./frames.ts";
 import type { QueueMode } from "./queues.ts";
-import type { Questions, Route } from "./questions.ts";
+import type { Asked, Questions, Route } from "./questions.ts";
 import type { AgentOrder } from "./orders.ts";
 import type { PairingRegistry } from "./pairings.ts";
 import type { KernelSettings } from "./settings.ts";
@@ -169,16 +169,11 @@ export interface AgentEntry {
   /** Sessions with mail and no running turn, in order of arrival; by the lane that their next mail needs (`lanes.ts`). */
   readonly ready: Map<string, Set<SessionLane>>;
   readonly turns: Map<number, Turn>;
-  /** Questions in memory that its cell has in hand, beside its turns, and what it was told of those before (`questions.ts`). */
-  questions: number;
-  told: { readonly incarnation: number; readonly routes: number[] } | undefined;
   /** Sessions whose state the cell keeps, least recently used first. */
   readonly loaded: Set<string>;
   /** Envelopes accepted and not ended, with those whose append is in flight; of the agent and by session (`depth.ts`). */
   depth: number;
   readonly sessionDepth: Map<string, number>;
-  /** Sessions there that have none, since their questions were answered. */
-  emptySessions: number;
   /** Appends in flight among `depth`. */
   appending: number;
   /** Mail behind `depth`, which is in the journal alone (`spill.ts`). */
@@ -194,6 +189,7 @@ export interface AgentEntry {
   /** Tool calls of the cell that are not answered, by their reference. */
   readonly openCalls: Set<number>;
   readonly offers: Offers;
+  readonly asked: Asked;
   /** The last abnormal ends, as many as its intensity needs. */
   crashTimes: number[];
   /** Abnormal ends in a row, for the back-off. */

@@ -137,14 +137,15 @@ function checkInvariants(
         wrong(`${lane.key} is ready in the lanes ${readyIn(agent, lane)}, and should be in ${wanted ?? "none"}`);
     }
     if (agent.suspects !== suspects) wrong(`${id} counts ${agent.suspects} suspects and has ${suspects}`);
-    held += agent.questions;
-    if (agent.questions > 0 && agent.phase !== "live") wrong(`${id} is ${agent.phase} and has questions in hand`);
+    held += agent.asked.questions;
+    if (agent.asked.questions > 0 && agent.phase !== "live") wrong(`${id} is ${agent.phase} and has questions in hand`);
     // Appends in flight are counted and not yet in a lane.
     const flying = flights.to(id);
     const due = held + flying;
     if (agent.depth !== due) wrong(`${id} counts ${agent.depth} envelopes and has ${due}`);
     const empty = [...agent.sessionDepth.values()].filter((depth) => depth === 0).length;
-    if (empty !== agent.emptySessions) wrong(`${id} counts ${agent.emptySessions} empty sessions and has ${empty}`);
+    if (empty !== agent.asked.emptySessions)
+      wrong(`${id} counts ${agent.asked.emptySessions} empty sessions and has ${empty}`);
     const sum = sumOf(agent.sessionDepth);
     if (sum !== agent.depth) wrong(`the sessions of ${id} count ${sum} envelopes, the agent ${agent.depth}`);
     const mayBecomeDue =
@@ -199,8 +200,8 @@ function checkQuestions(
   wrong: (what: string) => never,
 ): void {
   const counts = { turns: 0, agents: 0, chains: 0 };
-  for (const { turns, questions } of agents.values()) {
-    counts.agents += questions;
+  for (const { turns, asked } of agents.values()) {
+    counts.agents += asked.questions;
     for (const turn of turns.values()) counts.turns += turn.questions;
   }
   for (const { questions } of chains.values()) counts.chains += questions;
@@ -355,7 +356,7 @@ export function leaks(kernel: Kernel): readonly string[] {
     expectNone(`${id} depth`, agent.depth);
     expectNone(`${id} appending`, agent.appending);
     expectNone(`${id} backlog`, agent.spill?.count ?? 0);
-    expectNone(`${id} session depths`, agent.sessionDepth.size - agent.emptySessions);
+    expectNone(`${id} session depths`, agent.sessionDepth.size - agent.asked.emptySessions);
     expectNone(`${id} unacked`, agent.unacked);
     expectNone(`${id} suspects`, agent.suspects);
     expectNone(`${id} open calls`, agent.openCalls.size);

@@ -339,7 +339,7 @@ it("gives the place of the turn that waits to another turn, and takes it again",
 it("keeps the counts of sessions that have none only until the next look at their agent", () => {
   const { driver } = open([[raul, "a"]]);
   const agent = driver.kernel.state.agents.get("raul");
-  expect([agent?.sessionDepth.get(raul), agent?.emptySessions]).toEqual([0, 1]);
+  expect([agent?.sessionDepth.get(raul), agent?.asked.emptySessions]).toEqual([0, 1]);
   driver.advance(100);
-  expect([agent?.sessionDepth.size, agent?.emptySessions]).toEqual([0, 0]);
+  expect([agent?.sessionDepth.size, agent?.asked.emptySessions]).toEqual([0, 0]);
 });
