@@ -14,7 +14,7 @@
  * A turn that nobody asked for has its own file with it, HEARTBEAT.md or BOOT.md (`wakeFiles`); a light one has nothing else.
  */
 import type { ErrorCode } from "../../runtime/kernel/errors.ts";
-import { type Kept, readKept } from "../../runtime/kernel/kept-files.ts";
+import { type Kept, readKept, type Stamp } from "../../runtime/kernel/kept-files.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
 import type { IncomingSignal, Workspace } from "../../runtime/thread/actor-port.ts";
 import { cutMiddle } from "./cut-text.ts";
@@ -75,7 +75,7 @@ export interface BootstrapWants {
 }
 
 export type ReadBootstrap = (
-  workspace: Pick<Workspace, "read" | "stamp">,
+  workspace: Pick<Workspace, "read" | "stamps">,
   kind: SessionKind,
   bounds: BootstrapBounds,
   nowMs: number,
@@ -83,19 +83,54 @@ export type ReadBootstrap = (
 ) => Promise<readonly BootstrapFile[]>;
 
 /**
- * Of one workspace. Gives what a session of the kind is shown, as the files are now: what has not changed since the turn before is not read again.
- * A file that cannot be read is told as missing or outside; the turn goes on.
+ * Of one workspace. Gives what a session of the kind is shown, as the files are now: what has not changed since the turn before is not read again, and
+ * where nothing has it is the same list. A file that cannot be read is told as missing or outside; the turn goes on.
  */
 export function makeBootstrap(): ReadBootstrap {
   const kept = new Map<string, Kept<FoundText>>();
+  let last: {
+    readonly found: readonly Found[];
+    readonly bounds: BootstrapBounds;
+    readonly files: readonly BootstrapFile[];
+  };
   return async (workspace, kind, bounds, nowMs, wants) => {
     const rules = rulesOf(kind, wants);
-    const found = await Promise.all(
-      rules.map(async (rule) => ({ ...rule, content: await readThrough(workspace, rule.name, nowMs, kept) })),
-    );
-    return fitFiles(found, bounds);
+    const stamps = await workspace.stamps(rules.map(({ name }) => name));
+    const unread: Promise<void>[] = [];
+    const found = rules.map((rule, at): Found => ({ ...rule, content: keptText(rule.name, stamps[at], kept) }));
+    for (const [at, file] of found.entries()) {
+      const stamp = stamps[at];
+      if (file.content === undefined && typeof stamp === "object")
+        unread.push(
+          readThrough(workspace, stamp, file.name, nowMs, kept).then((content) => void (file.content = content)),
+        );
+    }
+    if (unread.length > 0) await Promise.all(unread);
+    if (last === undefined || !isSame(last.found, found) || !isSameBounds(last.bounds, bounds))
+      last = { found, bounds, files: fitFiles(found, bounds) };
+    return last.files;
   };
 }
+
+interface Found extends Rule {
+  content: FoundText;
+}
+
+function keptText(
+  name: string,
+  stamp: Stamp | "missing" | "outside" | undefined,
+  kept: ReadonlyMap<string, Kept<FoundText>>,
+): FoundText {
+  if (typeof stamp !== "object") return stamp === "outside" ? stamp : undefined;
+  const known = kept.get(name);
+  return known?.stamp === stamp.value ? known.value : undefined;
+}
+
+const isSame = (a: readonly Found[], b: readonly Found[]): boolean =>
+  a.length === b.length && a.every(({ name, content }, at) => name === b[at]?.name && content === b[at]?.content);
+
+const isSameBounds = (a: BootstrapBounds, b: BootstrapBounds): boolean =>
+  a.fileCharsMax === b.fileCharsMax && a.totalCharsMax === b.totalCharsMax;
 
 function rulesOf(kind: SessionKind, { notes = [], wake }: BootstrapWants = {}): readonly Rule[] {
   const named = (name: string): Rule => ({ name, kinds: [kind] });
@@ -109,13 +144,13 @@ function rulesOf(kind: SessionKind, { notes = [], wake }: BootstrapWants = {}): 
 
 /** Notes are of one day each, and a long file would take the memory of each agent's cell: neither is kept. */
 async function readThrough(
-  workspace: Pick<Workspace, "read" | "stamp">,
+  workspace: Pick<Workspace, "read">,
+  stamp: Stamp,
   name: string,
   nowMs: number,
   kept: Map<string, Kept<FoundText>>,
 ): Promise<FoundText> {
   try {
-    const stamp = await workspace.stamp(name);
     // Rejects where it failed: a fault of the moment is not kept.
     const read = async (): Promise<FoundText> => ({ text: await workspace.read(name) });
     if (name.includes("/") || stamp.bytes > limits.bootstrapKeptBytesMax) return await read();
@@ -177,18 +212,23 @@ export function dailyNotes(nowMs: number, timezone: string): readonly string[] {
 
 /** `YYYY-MM-DD` there. */
 export function localDate(ms: number, timezone: string): string {
-  if (days?.timezone !== timezone)
-    days = {
-      timezone,
-      format: new Intl.DateTimeFormat("en-CA", {
-        timeZone: timezone,
-        year: "numeric",
-        month: "2-digit",
-        day: "2-digit",
-      }),
-    };
-  return days.format.format(ms);
+  const quarter = Math.floor(ms / quarterMs);
+  if (days?.timezone !== timezone) days = { timezone, format: makeDateFormat(timezone), quarter: Number.NaN, date: "" };
+  if (days.quarter !== quarter) days = { ...days, quarter, date: days.format.format(ms) };
+  return days.date;
 }
 
-/** Of the time zone that was asked for last: an agent has one, and to make a format takes longer than the rest of the prompt. */
-let days: { readonly timezone: string; readonly format: Intl.DateTimeFormat } | undefined;
+function makeDateFormat(timeZone: string): Intl.DateTimeFormat {
+  return new Intl.DateTimeFormat("en-CA", { timeZone, year: "numeric", month: "2-digit", day: "2-digit" });
+}
+
+/** Days begin at such a time wherever people live: time zones differ from UTC by whole quarters of an hour. */
+const quarterMs = 15 * 60_000;
+
+/**
+ * Of the time zone that was asked for last: an agent has one, and to make a format takes longer than the rest of the prompt. The date is that
+ * of the quarter of an hour that was asked for last.
+ */
+let days:
+  | { readonly timezone: string; readonly format: Intl.DateTimeFormat; readonly quarter: number; readonly date: string }
+  | undefined;

@@ -24,8 +24,10 @@ export async function childrenAtWork(
   offered: Turn["tools"],
 ): Promise<readonly Child[]> {
   const mayAsk = offered.some(({ name }) => name === "subagents");
-  return mayAsk && hasSpawned(state) ? readChildren(await tools.call("subagents", { action: "list" })) : [];
+  return mayAsk && hasSpawned(state) ? readChildren(await tools.call("subagents", { action: "list" })) : none;
 }
+
+const none: readonly never[] = [];
 
 /** What a summary has taken in may still be at work. */
 function hasSpawned({ messages, compactions }: Conversation): boolean {
@@ -38,8 +40,8 @@ function hasSpawned({ messages, compactions }: Conversation): boolean {
 
 function readChildren(result: ToolResult): readonly Child[] {
   const { tasks } = result as { readonly tasks?: unknown };
-  if (!Array.isArray(tasks)) return [];
-  return (tasks as readonly Readonly<Record<string, unknown>>[])
+  if (!Array.isArray(tasks)) return none;
+  const found = (tasks as readonly Readonly<Record<string, unknown>>[])
     .filter(({ status }) => working.has(status))
     .slice(0, limits.childrenShownMax)
     .map(({ taskId, agentId, status, label, taskName, task }) => ({
@@ -48,6 +50,7 @@ function readChildren(result: ToolResult): readonly Child[] {
       status: String(status),
       about: String(label ?? taskName ?? task).slice(0, limits.previewCharsMax),
     }));
+  return found.length === 0 ? none : found;
 }
 
 export function childrenSection(children: readonly Child[]): string | undefined {

@@ -13,7 +13,7 @@ import { type Conversation, conversationSchema } from "./conversation.ts";
 import { exchangeText, noticesText, turnText } from "./input.ts";
 import { runLoop } from "./loop.ts";
 import { picturesOfMessage } from "./pictures.ts";
-import { modeOf, systemPrompt } from "./prompt.ts";
+import { makeSystemPrompt, modeOf } from "./prompt.ts";
 import { sandboxOf, seesWorkspace } from "./sandbox.ts";
 import { kindOfSession, type SessionKind } from "./session-kind.ts";
 import { spokenText } from "./silence.ts";
@@ -79,6 +79,7 @@ function modelOf(message: IncomingMessage | ExchangeMessage): Pick<Turn, "model"
 /** A cell has one workspace. */
 const skillsOf = makeSkillsOf();
 const bootstrapOf = makeBootstrap();
+const systemPrompt = makeSystemPrompt();
 
 /** Looked at anew in each turn: what the agent or its operator writes counts from the next one on. */
 async function promptOf(

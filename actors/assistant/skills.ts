@@ -11,6 +11,7 @@ import {
   type SkillFolder,
 } from "../../runtime/kernel/skills.ts";
 import type { ToldRoom } from "../../runtime/kernel/session-choices.ts";
+import type { Workspace } from "../../runtime/thread/actor-port.ts";
 import type { AgentSettings } from "../../runtime/thread/agent-settings.ts";
 
 export interface Skill extends Pick<FoundSkill, "name" | "description" | "location"> {
@@ -19,30 +20,55 @@ export interface Skill extends Pick<FoundSkill, "name" | "description" | "locati
 }
 
 export type SkillsOf = (
-  workspace: SkillFolder,
+  workspace: SkillFolder & Pick<Workspace, "stamps">,
   settings: Pick<AgentSettings, "skills" | "beside">,
   nowMs: number,
   /** Where the workspace is, for tools that do not work there: its skills are named by their whole path. */
   root?: string,
 ) => Promise<readonly Skill[]>;
 
-/** Of one workspace: what has not changed since the turn before is not read again. */
+/**
+ * Of one workspace: what has not changed since the turn before is not read again, and gives the same list. Folders that are not there are not looked
+ * through.
+ */
 export function makeSkillsOf(find: FindSkills = makeSkillFinder()): SkillsOf {
+  let last:
+    | { readonly own: readonly FoundSkill[]; readonly wants: Wants; readonly skills: readonly Skill[] }
+    | undefined;
   return async (workspace, { skills: allowed, beside }, nowMs, root) => {
-    if (allowed?.length === 0) return [];
-    const own = await find(workspace, ownSkillFolders, nowMs);
-    const found = new Map<string, Skill>(beside?.found.map((skill) => [skill.name, skill]));
-    for (const { gates, ...there } of own) {
-      const skill = root === undefined ? there : { ...there, location: `${root}/${there.location}` };
-      if (beside?.off.includes(skill.name) === true) continue;
-      if (beside !== undefined && gates.os.length > 0 && !gates.os.includes(beside.platform)) continue;
-      const needs = needsOf(gates);
-      found.set(skill.name, needs === "" ? skill : { ...skill, needs });
-    }
-    return [...found.values()]
-      .filter(({ name }) => allowed?.includes(name) ?? true)
-      .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    if (allowed?.length === 0) return none;
+    const stamps = await workspace.stamps(ownSkillFolders);
+    const roots = ownSkillFolders.filter((_, at) => typeof stamps[at] === "object");
+    const own = roots.length === 0 ? none : await find(workspace, roots, nowMs);
+    const wants = { allowed, beside, root };
+    if (last === undefined || last.own !== own || !isSame(last.wants, wants))
+      last = { own, wants, skills: choose(own, wants) };
+    return last.skills;
   };
+}
+
+const none: readonly never[] = [];
+
+interface Wants {
+  readonly allowed: AgentSettings["skills"] | undefined;
+  readonly beside: AgentSettings["beside"] | undefined;
+  readonly root: string | undefined;
+}
+
+const isSame = (a: Wants, b: Wants): boolean => a.allowed === b.allowed && a.beside === b.beside && a.root === b.root;
+
+function choose(own: readonly FoundSkill[], { allowed, beside, root }: Wants): readonly Skill[] {
+  const found = new Map<string, Skill>(beside?.found.map((skill) => [skill.name, skill]));
+  for (const { gates, ...there } of own) {
+    const skill = root === undefined ? there : { ...there, location: `${root}/${there.location}` };
+    if (beside?.off.includes(skill.name) === true) continue;
+    if (beside !== undefined && gates.os.length > 0 && !gates.os.includes(beside.platform)) continue;
+    const needs = needsOf(gates);
+    found.set(skill.name, needs === "" ? skill : { ...skill, needs });
+  }
+  return [...found.values()]
+    .filter(({ name }) => allowed?.includes(name) ?? true)
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** In a group that names skills those of them that the agent has. */

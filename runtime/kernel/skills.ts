@@ -60,10 +60,11 @@ export const skillFile = "SKILL.md";
 /** Of a workspace: those of the first go before those of the second. */
 export const ownSkillFolders = ["skills", ".agents/skills"] as const;
 
-/** Folders and files whose stamp is that of the time before are not read again. */
+/** Folders and files whose stamp is that of the time before are not read again. Gives the same list for as long as nothing has changed. */
 export function makeSkillFinder(): FindSkills {
   let folders = new Map<string, Kept<readonly { readonly name: string; readonly type: string }[]>>();
   let heads = new Map<string, Kept<FoundSkill | LeftOutSkill>>();
+  let last: readonly FoundSkill[] = [];
 
   return async (folder, roots, nowMs, onLeftOut) => {
     // What is not met any more is forgotten with this look.
@@ -113,7 +114,9 @@ export function makeSkillFinder(): FindSkills {
     }
     folders = nextFolders;
     heads = nextHeads;
-    return [...found.values()];
+    const skills = [...found.values()];
+    if (skills.length !== last.length || skills.some((skill, at) => skill !== last[at])) last = skills;
+    return last;
   };
 }
 

@@ -467,6 +467,11 @@ export interface Workspace {
   exists(path: string): Promise<boolean>;
   /** Of a file or a folder. Rejects for what is not there. */
   stamp(path: string): Promise<Stamp>;
+  /**
+   * Of several, in their order, which takes less than to ask for each: `outside` of a path that leaves the workspace, `missing` of one at which
+   * nothing is or can be looked at.
+   */
+  stamps(paths: readonly string[]): Promise<readonly (Stamp | "missing" | "outside")[]>;
   remove(path: string): Promise<void>;
   /** The absolute path, after the same check; for libraries that want one. */
   resolve(path: string): Promise<string>;

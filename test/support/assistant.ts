@@ -219,6 +219,14 @@ export function memoryWorkspace(files: Readonly<Record<string, string>>): Worksp
       if (inside.length === 0) throw missing(path);
       return { value: inside.map((name) => `${name} ${files[name]}`).join("\n"), changedMs: 0, bytes: 1 };
     },
+    async stamps(paths) {
+      return paths.map((path) => {
+        if (files[path]?.startsWith("->") === true) return "outside" as const;
+        return names.some((name) => name === path || name.startsWith(`${path}/`))
+          ? { value: `${path} ${files[path]}`, changedMs: 0, bytes: 1 }
+          : ("missing" as const);
+      });
+    },
     async list(path = ".") {
       const below = path === "." ? "" : `${path}/`;
       const inside = names.filter((name) => name.startsWith(below)).map((name) => name.slice(below.length));

@@ -6,7 +6,8 @@ import type { Stats } from "node:fs";
 import type * as FsModule from "node:fs";
 import type * as FsPromises from "node:fs/promises";
 import type * as PathModule from "node:path";
-import { failure } from "../../kernel/errors.ts";
+import { type ErrorCode, failure } from "../../kernel/errors.ts";
+import type { Stamp } from "../../kernel/kept-files.ts";
 import type { Workspace } from "../actor-port.ts";
 
 export function makeWorkspace(
@@ -42,9 +43,9 @@ export function makeWorkspace(
    * What is at the path when no link leads there: then it is inside as it stands. `undefined`: there is a link, or it cannot be said.
    * Without leaving the thread, since each file of a turn is looked at: a look takes microseconds, and ten times as long through the pool (docs/adr/0058).
    */
-  const look = (full: string): Stats | "missing" | undefined => {
+  const look = (full: string, lookAtRoot = () => lstat(root)): Stats | "missing" | undefined => {
     try {
-      let found = lstat(root);
+      let found = lookAtRoot();
       for (let end = root.length; end < full.length; ) {
         if (found.isSymbolicLink()) return undefined;
         const next = full.indexOf(path.sep, end + 1);
@@ -59,20 +60,30 @@ export function makeWorkspace(
     }
   };
 
+  /** As it reads, whatever links there are. */
+  const isInside = (given: string, full: string): boolean => !given.includes("\0") && inside(full);
+
   const find = async (given: string): Promise<{ readonly full: string; readonly stats: ReturnType<typeof look> }> => {
     const full = path.resolve(root, given);
-    if (!given.includes("\0") && inside(full)) {
+    if (isInside(given, full)) {
       const stats = look(full);
       if (stats !== undefined || inside(await realOf(full))) return { full, stats };
     }
     throw failure(
-      "CLOISTER_WORKSPACE_ESCAPE",
+      escape,
       `the path ${JSON.stringify(given)} leaves the workspace`,
       "use a path relative to the workspace; links that point outside are not followed",
     );
   };
 
   const resolve = async (given: string): Promise<string> => (await find(given)).full;
+
+  const stamp = async (file: string): Promise<Stamp> => {
+    const { full, stats } = await find(file);
+    if (stats === "missing")
+      throw Object.assign(new Error(`ENOENT: no such file or directory, stat '${full}'`), { code: "ENOENT" });
+    return stampOf(stats ?? (await fs.stat(full)));
+  };
 
   return {
     root,
@@ -100,13 +111,28 @@ export function makeWorkspace(
         () => true,
         () => false,
       ),
-    stamp: async (file) => {
-      const { full, stats } = await find(file);
-      if (stats === "missing")
-        throw Object.assign(new Error(`ENOENT: no such file or directory, stat '${full}'`), { code: "ENOENT" });
-      const { ino, size, mtimeMs, ctimeMs } = stats ?? (await fs.stat(full));
-      return { value: [ino, size, mtimeMs, ctimeMs].join(":"), changedMs: Math.max(mtimeMs, ctimeMs), bytes: size };
+    stamp,
+    stamps: async (files) => {
+      // Without a pause between them, so that the folder itself is looked at once.
+      let top: Stats | undefined;
+      const lookAtRoot = (): Stats => (top ??= lstat(root));
+      const found = files.map((file) => {
+        const full = path.resolve(root, file);
+        const stats = isInside(file, full) ? look(full, lookAtRoot) : undefined;
+        return typeof stats === "object" ? stampOf(stats) : stats;
+      });
+      if (!found.includes(undefined)) return found as readonly (Stamp | "missing")[];
+      return await Promise.all(found.map(async (known, at) => known ?? stamp(files[at] ?? "").catch(whyNone)));
     },
     remove: async (file) => fs.rm(await resolve(file), { recursive: true, force: true }),
   };
 }
+
+function stampOf({ ino, size, mtimeMs, ctimeMs }: Stats): Stamp {
+  return { value: `${ino}:${size}:${mtimeMs}:${ctimeMs}`, changedMs: Math.max(mtimeMs, ctimeMs), bytes: size };
+}
+
+const escape: ErrorCode = "CLOISTER_WORKSPACE_ESCAPE";
+
+const whyNone = (error: unknown): "missing" | "outside" =>
+  (error as { readonly code?: unknown }).code === escape ? "outside" : "missing";

@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { bootstrapRules, dailyNotes, makeBootstrap, type ReadBootstrap } from "../../../actors/assistant/bootstrap.ts";
+import {
+  bootstrapRules,
+  dailyNotes,
+  localDate,
+  makeBootstrap,
+  type ReadBootstrap,
+} from "../../../actors/assistant/bootstrap.ts";
 import { cutMiddle } from "../../../actors/assistant/cut-text.ts";
 import { kindOfSession, type SessionKind } from "../../../actors/assistant/session-kind.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
@@ -102,7 +108,7 @@ describe("what a session is shown of the workspace", () => {
     const reads: string[] = [];
     const files: Record<string, string> = { "AGENTS.md": "first", "SOUL.md": "->/etc/passwd", "TOOLS.md": "tools" };
     const counted = {
-      stamp: (path: string) => memoryWorkspace(files).stamp(path),
+      stamps: (paths: readonly string[]) => memoryWorkspace(files).stamps(paths),
       read: (path: string) => {
         reads.push(path);
         return memoryWorkspace(files).read(path);
@@ -113,6 +119,12 @@ describe("what a session is shown of the workspace", () => {
     expect(await shown()).toBe("first,tools");
     expect(await shown()).toBe("first,tools");
     expect(reads).toEqual(["AGENTS.md", "TOOLS.md"]);
+    const again = await read(counted, "subagent", bounds, limits.fileSettledMs + 1);
+    expect(await read(counted, "subagent", { ...bounds }, limits.fileSettledMs + 1)).toBe(again);
+    const narrow = { ...bounds, fileCharsMax: 2 };
+    expect((await read(counted, "subagent", narrow, limits.fileSettledMs + 1)).map(({ text }) => text.length)).toEqual([
+      2, 2,
+    ]);
     files["AGENTS.md"] = "second";
     expect(await shown()).toBe("second,tools");
     delete files["TOOLS.md"];
@@ -125,7 +137,7 @@ describe("what a session is shown of the workspace", () => {
     const files = memoryWorkspace({ "AGENTS.md": "rules" });
     let isBroken = true;
     const workspace = {
-      stamp: (path: string) => files.stamp(path),
+      stamps: (paths: readonly string[]) => files.stamps(paths),
       read: (path: string) =>
         isBroken ? Promise.reject(Object.assign(new Error("EMFILE"), { code: "EMFILE" })) : files.read(path),
     };
@@ -143,8 +155,8 @@ describe("what a session is shown of the workspace", () => {
     const read = makeBootstrap();
     let reads = 0;
     const workspace = {
-      stamp: (path: string) =>
-        path === name ? Promise.resolve({ value: "same", ...facts }) : Promise.reject(new Error("none")),
+      stamps: async (paths: readonly string[]) =>
+        paths.map((path) => (path === name ? { value: "same", ...facts } : "missing")),
       read: () => Promise.resolve(`text ${++reads}`),
     };
     for (const text of ["text 1", "text 2"])
@@ -160,6 +172,16 @@ describe("what a session is shown of the workspace", () => {
     expect(files.at(-1)).toEqual({ name: "memory/2026-02-28.md", status: "shown", text: "Rain." });
   });
 });
+
+it.each(["UTC", "Asia/Kathmandu", "America/St_Johns", "Pacific/Apia", "Australia/Lord_Howe"])(
+  "the date in %s is that of the moment, also right before and after midnight",
+  (timeZone) => {
+    const format = new Intl.DateTimeFormat("en-CA", { timeZone, year: "numeric", month: "2-digit", day: "2-digit" });
+    // Two days around a change to summer time.
+    for (let ms = Date.UTC(2026, 2, 28); ms < Date.UTC(2026, 2, 30); ms += 5 * 60_000)
+      for (const at of [ms, ms - 1]) expect(localDate(at, timeZone)).toBe(format.format(at));
+  },
+);
 
 describe("a text that is cut", () => {
   it.each([0, 1, 5, 20, 21, 22, 40, 99, 100, 101])(

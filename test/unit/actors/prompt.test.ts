@@ -1,7 +1,8 @@
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { type PromptFacts, systemPrompt } from "../../../actors/assistant/prompt.ts";
+import { makeSystemPrompt, type PromptFacts } from "../../../actors/assistant/prompt.ts";
 
+const systemPrompt = (told: PromptFacts): string => makeSystemPrompt()(told);
 const golden = (name: string): string => path.join(import.meta.dirname, "golden", `${name}.txt`);
 const tools = ["edit", "exec", "read", "sessions_send", "sessions_spawn", "write"].map((name) => ({ name }));
 
@@ -79,6 +80,37 @@ describe("the system prompt", () => {
     expect(text).toContain("## You are in a group");
     expect(text).toContain("## About this group\nWritten by whoever runs you.\n\nOnly about tea.");
     expect(systemPrompt({ ...facts, session })).not.toContain("## About this group");
+  });
+
+  it.each<[keyof PromptFacts, Partial<PromptFacts>]>([
+    ["mode", { mode: "minimal" }],
+    ["agent", { agent: { ...facts.agent, id: "rolf" } }],
+    ["agent", { agent: { ...facts.agent, name: "Rolf" } }],
+    ["agent", { agent: { ...facts.agent, emoji: "🐢" } }],
+    ["agent", { agent: { ...facts.agent, theme: "brisk" } }],
+    ["session", { session: { key: "agent:raul:other", kind: "main" } }],
+    ["session", { session: { key: "agent:raul:main", kind: "group" } }],
+    ["tools", { tools: [{ name: "read" }] }],
+    ["skills", { skills: [] }],
+    ["skillsCharsMax", { skillsCharsMax: 10 }],
+    ["workspace", { workspace: "/elsewhere" }],
+    ["sandbox", { sandbox: { covers: "all", access: "none", backend: "bubblewrap", hasNetwork: false } }],
+    ["files", { files: [] }],
+    ["timezone", { timezone: "Europe/Rome" }],
+    ["date", { date: "2026-11-22" }],
+    ["machine", { machine: "attic (linux x64)" }],
+    ["model", { model: "other/model" }],
+    ["thinking", { thinking: "high" }],
+    ["handsOn", { handsOn: true }],
+    ["groupPrompt", { groupPrompt: "Only about tea." }],
+    ["children", { children: [{ taskId: "t1", agentId: "ada", status: "running", about: "looks" }] }],
+  ])("of one turn after another says so when %s has changed", (_name, changes) => {
+    const next = makeSystemPrompt();
+    const before = next(facts);
+    expect(next({ ...facts })).toBe(before);
+    expect(next({ ...facts, ...changes })).toBe(systemPrompt({ ...facts, ...changes }));
+    expect(next({ ...facts, ...changes })).not.toBe(before);
+    expect(next(facts)).toBe(before);
   });
 
   it("names the tools of the turn and no others", () => {

@@ -71,6 +71,29 @@ describe("skills of a workspace", () => {
   });
 });
 
+it("skills are the same list for as long as nothing has changed", async () => {
+  const head = (name: string): string => `---\nname: ${name}\ndescription: d\n---\n`;
+  const files: Record<string, string> = { "skills/a/SKILL.md": head("a") };
+  const skillsOf = makeSkillsOf();
+  const shared = { name: "s", description: "d", location: "/s/SKILL.md" };
+  const beside = { found: [shared], off: [], platform: "linux" };
+  const nowMs = limits.fileSettledMs + 1;
+  const look = (settings: Parameters<typeof skillsOf>[1], root?: string) =>
+    skillsOf(memoryWorkspace(files), settings, nowMs, root);
+  const [plain, again] = [await look({}), await look({})];
+  expect(again).toBe(plain);
+  expect((await look({ beside })).map(({ name }) => name)).toEqual(["a", "s"]);
+  const allowed = { skills: ["s"] };
+  expect((await look({ beside, ...allowed })).map(({ name }) => name)).toEqual(["s"]);
+  expect((await look({}, "/w")).map(({ location }) => location)).toEqual(["/w/skills/a/SKILL.md"]);
+  files["skills/b/SKILL.md"] = head("b");
+  expect((await look({})).map(({ name }) => name)).toEqual(["a", "b"]);
+  files["skills/a/SKILL.md"] = head("c");
+  expect((await look({})).map(({ name }) => name)).toEqual(["b", "c"]);
+  for (const name of Object.keys(files)) delete files[name];
+  expect(await look({})).toEqual([]);
+});
+
 describe("the head of a SKILL.md", () => {
   it.each([
     ["plain", "---\nname: a\ndescription: Does it.\n---\n", "Does it."],

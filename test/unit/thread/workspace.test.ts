@@ -75,3 +75,33 @@ it("stamps a file with a value that changes with it, and rejects for what is not
     await expect(workspace.stamp(name)).rejects.toMatchObject({ code: "ENOENT" });
   await expect(workspace.stamp("deep/a.md/below")).rejects.toMatchObject({ code: "ENOTDIR" });
 });
+
+it("stamps several at one look at its folder: none is missing for another, and none leaves it", async () => {
+  const own = path.join(root, "own");
+  let looks = 0;
+  const lstat = ((...given: Parameters<typeof lstatSync>) => {
+    looks++;
+    return lstatSync(...given);
+  }) as typeof lstatSync;
+  const workspace = makeWorkspace(own, fs, lstat, path);
+  await workspace.write("a.md", "mine");
+  await workspace.write("deep/b.md", "mine too");
+  await fs.writeFile(path.join(root, "other.txt"), "theirs");
+  await fs.symlink(path.join(own, "a.md"), path.join(own, "inside.md"));
+  await fs.symlink(path.join(root, "other.txt"), path.join(own, "outside.md"));
+  const plain = ["a.md", "none.md", "deep/b.md", "deep/none/b.md", "."];
+  const alone = await Promise.all(plain.map((name) => workspace.stamp(name).catch(() => "missing")));
+  looks = 0;
+  expect(await workspace.stamps(plain)).toEqual(alone);
+  expect(looks).toBe(1 + 1 + 1 + 2 + 2);
+  expect(await workspace.stamps(["../other.txt", "inside.md", "outside.md", "a.md/below", "none.md"])).toEqual([
+    "outside",
+    await workspace.stamp("a.md"),
+    "outside",
+    "missing",
+    "missing",
+  ]);
+  await workspace.write("a.md", "changed");
+  expect(await workspace.stamps(["a.md"])).not.toEqual([alone[0]]);
+  expect(await workspace.stamps([])).toEqual([]);
+});
