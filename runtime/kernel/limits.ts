@@ -374,6 +374,10 @@ export const limits = {
   heapCheckMs: 25,
   /** Busy cells whose memory is read in one such round; with more, they take turns. */
   heapChecksPerRound: 16,
+  /** How often that of a busy cell is read which held less than half of its bound, while the process has not grown by `heapQuietGrowthMbMax` since. */
+  heapQuietCheckMs: 100,
+  /** Growth of the process since a cell was read from which it is read in every round again: what a flood adds in a third of one. */
+  heapQuietGrowthMbMax: 8,
   /** How often the memory of an idle cell is read. */
   idleHeapCheckMs: 2_000,
   /** CPU profile of a stuck cell: sampled for this long before its end; sampling interval; size and number of files kept. */

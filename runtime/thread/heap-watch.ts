@@ -8,7 +8,8 @@
  * - where that is not answered (a collection, or one long native call such as `JSON.parse`), the growth of the process since
  *   the last answer. That is a hint, because another cell may have grown: one cell at a time is ended for it.
  *
- * Only cells that are busy are asked (`limits.heapCheckMs`); the timer stands still when none is.
+ * Only cells that are busy are asked (`limits.heapCheckMs`), and of those a small one seldom while the process does not grow
+ * (`limits.heapQuietCheckMs`): a question interrupts the cell and wakes this thread. The timer stands still when none is busy.
  */
 import { limits } from "../kernel/limits.ts";
 
@@ -46,6 +47,7 @@ export interface HeapWatch {
 interface Sample {
   /** When the open question was asked; `undefined`: none is open. */
   askedAtMs: number | undefined;
+  answeredAtMs: number;
   /** Heap or buffers, whichever was larger: each has its own bound, and what grows is not known. */
   lastBytes: number;
   last: CellMemory | undefined;
@@ -56,6 +58,9 @@ interface Sample {
 const megabyte = 1_048_576;
 const heapBytesMax = limits.cellOldGenerationMb * limits.cellHeapShare * megabyte;
 const externalBytesMax = limits.cellExternalMbMax * megabyte;
+/** Of a cell that may be asked seldom. */
+const quietBytesMax = Math.min(heapBytesMax, externalBytesMax) / 2;
+const quietGrowthBytesMax = limits.heapQuietGrowthMbMax * megabyte;
 const residentBytesMax = limits.cellProcessMbMax * megabyte;
 /** A cell that fills its memory adds some ten megabytes meanwhile. */
 const residentKeptMs = 5;
@@ -86,6 +91,7 @@ export function makeHeapWatch(residentBytes: () => number, nowMs: () => number =
     const sample = samples.get(cell);
     if (sample === undefined) return;
     sample.askedAtMs = undefined;
+    sample.answeredAtMs = nowMs();
     sample.last = memory;
     sample.lastBytes = Math.max(heapUsed, external);
     sample.residentBytes = residentLately();
@@ -99,6 +105,13 @@ export function makeHeapWatch(residentBytes: () => number, nowMs: () => number =
     else if (resident > residentBytesMax)
       end(cell, `its process holds ${inMb(resident)} MB, more than the ${inMb(residentBytesMax)} MB that it may use`);
   };
+
+  /** What it held is far from its bounds, was read a moment ago, and the process holds hardly more since: so does the cell, but for memory that others gave back. */
+  const isQuiet = (cell: WatchedHeap, sample: Sample, now: number): boolean =>
+    cell.isOutside !== true &&
+    now - sample.answeredAtMs < limits.heapQuietCheckMs &&
+    sample.lastBytes < quietBytesMax &&
+    residentLately() - sample.residentBytes < quietGrowthBytesMax;
 
   const ask = (cell: WatchedHeap, sample: Sample, now: number): void => {
     sample.askedAtMs = now;
@@ -128,7 +141,7 @@ export function makeHeapWatch(residentBytes: () => number, nowMs: () => number =
       if (askedAtMs !== undefined) {
         if (cell.isOutside !== true && (silent === undefined || askedAtMs < silent.askedAtMs))
           silent = { cell, sample, askedAtMs };
-      } else if (asked < limits.heapChecksPerRound) {
+      } else if (asked < limits.heapChecksPerRound && !isQuiet(cell, sample, now)) {
         asked++;
         ask(cell, sample, now);
         // To the end of the line: with more busy cells than a round asks, each gets its turn.
@@ -169,7 +182,13 @@ export function makeHeapWatch(residentBytes: () => number, nowMs: () => number =
 
   return {
     add(cell) {
-      samples.set(cell, { askedAtMs: undefined, lastBytes: 0, last: undefined, residentBytes: residentBytes() });
+      samples.set(cell, {
+        askedAtMs: undefined,
+        answeredAtMs: Number.NEGATIVE_INFINITY,
+        lastBytes: 0,
+        last: undefined,
+        residentBytes: residentBytes(),
+      });
       wake(cell);
     },
     wake,

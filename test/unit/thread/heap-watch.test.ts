@@ -67,6 +67,40 @@ test("cells that answer in one moment share a reading of the process, and a late
   expect(readings).toBe(2);
 });
 
+const quietRounds = limits.heapQuietCheckMs / limits.heapCheckMs;
+
+test("a small cell is asked seldom while the process does not grow, and in each round once it has", async () => {
+  const cell = makeCell({ heapUsed: 20 * megabyte, external: 0 });
+  watch.add(cell);
+  await rounds(1 + quietRounds);
+  expect(cell.asked).toBe(2);
+  await rounds(4 * quietRounds);
+  expect(cell.asked).toBe(6);
+  const before = cell.asked;
+  for (let at = 0; at < quietRounds - 1; at++) {
+    resident += limits.heapQuietGrowthMbMax * megabyte;
+    await rounds(1);
+  }
+  expect(cell.asked - before).toBe(quietRounds - 1);
+});
+
+test("a cell that has used half of its bound is asked in each round, however little the process grows", async () => {
+  const cells = [
+    makeCell({ heapUsed: 128 * megabyte, external: 0 }),
+    makeCell({ heapUsed: 0, external: 128 * megabyte }),
+  ];
+  for (const cell of cells) watch.add(cell);
+  await rounds(8);
+  expect(cells.map(({ asked }) => asked)).toEqual([8, 8]);
+});
+
+test("what a cell that is a process holds is asked in each round: this process says nothing about it", async () => {
+  const cell = Object.assign(makeCell(), { isOutside: true });
+  watch.add(cell);
+  await rounds(8);
+  expect(cell.asked).toBe(8);
+});
+
 test("a cell that is a process is ended for what its process holds, and never for what this one grew by", async () => {
   const cell = Object.assign(makeCell({ heapUsed: 0, external: 0, resident: 768 * megabyte }), { isOutside: true });
   watch.add(cell);
@@ -152,7 +186,8 @@ test("a cell that does not run yet is asked again", async () => {
 });
 
 test("with more busy cells than a round reads, each gets its turn", async () => {
-  const cells = Array.from({ length: 3 * limits.heapChecksPerRound }, () => makeCell());
+  const held = { heapUsed: 200 * megabyte, external: 0 };
+  const cells = Array.from({ length: 3 * limits.heapChecksPerRound }, () => makeCell(held));
   for (const cell of cells) watch.add(cell);
   await rounds(6);
   expect(new Set(cells.map(({ asked }) => asked))).toEqual(new Set([2]));
