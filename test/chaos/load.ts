@@ -41,6 +41,8 @@ export interface Counts {
   resent: number;
   /** …and recognised, because it had been accepted all the same. */
   duplicates: number;
+  /** Sent again although they had been acknowledged, most of them by a process that is gone: each has to be recognised. */
+  repeated: number;
   asks: number;
 }
 
@@ -72,7 +74,7 @@ const patienceMs = 300_000;
 export async function openLoad({ seed, peers: peerCount = 20, others = [] }: LoadOptions): Promise<Load> {
   const random = makeRandom(seed);
   const violations: string[] = [];
-  const counts: Counts = { accepted: 0, resent: 0, duplicates: 0, asks: 0 };
+  const counts: Counts = { accepted: 0, resent: 0, duplicates: 0, repeated: 0, asks: 0 };
   const answers = await openAnswers();
   const module = path.join(repoRoot, "test", "fixtures", "actors", "ledger.ts");
   const stateDir = makeStateDir(
@@ -127,6 +129,18 @@ export async function openLoad({ seed, peers: peerCount = 20, others = [] }: Loa
     return true;
   };
 
+  /** The last message that was acknowledged comes again, as from a client that forgot. */
+  const repeat = async (program: Program, peer: Peer): Promise<void> => {
+    const text = peer.accepted.at(-1);
+    if (text === undefined) return;
+    const { status, body } = await send(program, peer, text, text, false);
+    counts.repeated++;
+    if (status !== 200 || body?.status !== "duplicate")
+      violations.push(
+        `${text} came again after its acknowledgement and was answered ${status} ${JSON.stringify(body)}`,
+      );
+  };
+
   /** A peer's report comes after everything that it had sent, because its session keeps the order. */
   const report = async (program: Program, peer: Peer, text: string): Promise<string[]> => {
     const { status, body } = await send(program, peer, text, `report-${++reports}`, true);
@@ -140,6 +154,7 @@ export async function openLoad({ seed, peers: peerCount = 20, others = [] }: Loa
     await Promise.all(
       peers.map(async (peer) => {
         while (peer.unsure !== undefined) if (!(await tell(program, peer, 0))) throw new Error(program.output());
+        await repeat(program, peer);
         const handled = await report(program, peer, word);
         compare(violations, `main, session of ${peer.id}`, handled, peer.accepted);
       }),
