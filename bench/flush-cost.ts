@@ -62,6 +62,10 @@ export class SlowEnvironment implements Environment {
     await this.#running;
   }
 
+  checkRoom(): void {
+    this.#inner.checkRoom();
+  }
+
   usedBytes(): number {
     return this.#inner.usedBytes();
   }

@@ -824,6 +824,11 @@ export const limits = {
   /** Dead letters of one listing. */
   deadLettersListDefault: 50,
   deadLettersListMax: 500,
+  /**
+   * Bytes of the journal's disk that are kept free for the work that was accepted: with less, no message is accepted. Several transactions of
+   * the store, each of which may write 64 messages of 256 KB.
+   */
+  storeFreeBytesMin: 33_554_432,
   /** Rows kept of each log of the audit trail (some 0.5 KB each on the disk), and anchors of the thousands before and among them. */
   auditRowsMax: 100_000,
   auditAnchorsMax: 1_000,

@@ -127,6 +127,7 @@ export class Journal {
     const seen = key !== undefined ? window.find(key) : sentOf(made);
     if (seen !== undefined) return { status: "duplicate", ...seen };
     if (this.#rows.keeps(id)) return { status: "duplicate", envelopeId: id, runId };
+    this.#environment.checkRoom();
     const seq = this.#put(envelope);
     if (counts === true) this.#environment.put(["n", seq], 1);
     if (key !== undefined) window.remember(key, seq, { envelopeId: id, runId });

@@ -105,6 +105,10 @@ class MemoryEnvironment implements Environment {
     return writing;
   }
 
+  checkRoom(): void {
+    // Memory that is full ends the process.
+  }
+
   async settled(): Promise<void> {
     await this.#tail;
   }

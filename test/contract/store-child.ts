@@ -3,9 +3,13 @@
  * on stdout.
  *   accept: appends and commits turns until it is killed; prints `stored <id>` and `done <id>` after each answer.
  *   own: opens the store as its owner; prints `open` or the error, and closes when stdin ends.
- *   full: meets a full disk (a file size limit), then space again; prints what each append came to.
+ *   full: meets a file size limit, then space again; prints what each append came to.
+ *   small: `<stateDir>` is a small disk, which others fill; prints what each call came to.
  */
 import { execFileSync } from "node:child_process";
+import { rm, stat, statfs, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { openLmdbStore } from "../../runtime/store/lmdb/store.ts";
 import { beginOf, commitOf, envelope, placesIn } from "./store-envelopes.ts";
 
@@ -45,6 +49,9 @@ async function full(): Promise<void> {
   const store = await openLmdbStore(placesIn(dir));
   const limit = (bytes: string): void =>
     void execFileSync("prlimit", ["--pid", String(process.pid), `--fsize=${bytes}:unlimited`]);
+  // Writes that find no room at all corrupt the heap of lmdb 3.5.6 (`runtime/store/lmdb/room.ts`): each finds some.
+  const limitToAPage = async (): Promise<void> =>
+    limit(String((await stat(join(dir, "store", "journal", "data.mdb"))).size + 4_096));
   const append = async (id: string): Promise<void> => {
     const mail = envelope(id, { body: "x".repeat(30_000) });
     const result = await store.append(mail, { scope: "full", key: id }).then(
@@ -54,17 +61,61 @@ async function full(): Promise<void> {
     say(JSON.stringify(result));
   };
   await append("before");
-  limit("65536");
+  await limitToAPage();
   await append("alone");
   await Promise.all([append("together1"), append("together2")]);
   say(JSON.stringify({ id: "read", held: (await store.pending()).envelopes.map((row) => row.header.id) }));
   limit("unlimited");
   await append("after");
-  limit("65536");
+  await limitToAPage();
   await append("last");
   await store.close();
   say("closed");
 }
 
-const modes: Readonly<Record<string, () => Promise<void>>> = { accept, own, full };
+async function small(): Promise<void> {
+  const store = await openLmdbStore(placesIn(dir));
+  const others = join(dir, "others");
+  const tell = (id: string, call: Promise<unknown>): Promise<void> =>
+    call.then(
+      (result) => say(JSON.stringify({ id, result })),
+      ({ code, message }: { code: string; message: string }) => say(JSON.stringify({ id, code, message })),
+    );
+  const append = (id: string, agentId: string): Promise<void> => {
+    const mail = envelope(id, { agentId });
+    return tell(
+      id,
+      store.append(mail, { scope: "small", key: id }).then(({ status }) => status),
+    );
+  };
+  const handle = async (id: string, agentId: string): Promise<void> => {
+    const mail = envelope(id, { agentId });
+    await tell(
+      `begin ${id}`,
+      store.begin(beginOf(mail)).then(({ status }) => status),
+    );
+    await tell(`commit ${id}`, store.commit(commitOf(mail)));
+  };
+  await append("a", "ann");
+  await append("b", "bob");
+  const { bavail, bsize } = await statfs(dir);
+  const left = (bytes: number): Promise<void> =>
+    truncate(others, 0).then(() => writeFile(others, Buffer.alloc(bavail * bsize - bytes)));
+  await writeFile(others, "");
+  await left(4_194_304);
+  // Another process took the room: what was looked at a moment ago counts for as long as `freshMs` says.
+  await sleep(150);
+  await append("c", "ann");
+  await append("a", "ann");
+  await handle("a", "ann");
+  await left(65_536);
+  await handle("b", "bob");
+  await rm(others);
+  await handle("b", "bob");
+  await append("d", "ann");
+  await store.close();
+  say("closed");
+}
+
+const modes: Readonly<Record<string, () => Promise<void>>> = { accept, own, full, small };
 await modes[mode]?.();

@@ -1,15 +1,13 @@
-import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface, type Interface } from "node:readline";
-import type { Readable, Writable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { formats, openFormat } from "../../runtime/store/format.ts";
 import { openLmdbEnvironment } from "../../runtime/store/lmdb/environment.ts";
 import { openLmdbStore } from "../../runtime/store/lmdb/store.ts";
 import { identify } from "../../runtime/store/owner.ts";
+import { type Child, startChild } from "./store-children.ts";
 import { beginOf, commitOf, envelope, placesIn } from "./store-envelopes.ts";
 import { storeSuite } from "./store-suite.ts";
 
@@ -309,15 +307,6 @@ describe("store on disk", () => {
   });
 });
 
-type Child = ChildProcessByStdio<Writable, Readable, Readable> & { readonly lines: Interface };
-
-function startChild(mode: string, dir: string): Child {
-  const child = spawn(process.execPath, [join(import.meta.dirname, "store-child.ts"), mode, dir], {
-    stdio: ["pipe", "pipe", "pipe"],
-  });
-  return Object.assign(child, { lines: createInterface(child.stdout) });
-}
-
 async function firstLine(child: Child): Promise<string> {
   const [line] = (await once(child.lines, "line")) as [string];
   return line;
@@ -431,31 +420,4 @@ describe("store on disk, between processes", () => {
     expect(await open({ ...own, host: "another" }, begin + 59_000)).toBe("CLOISTER_STATE_LOCKED");
     expect(await open({ ...own, host: "another" }, begin + 61_000)).toBe("open");
   });
-
-  if (process.platform === "linux") {
-    it("refuses what a full disk cannot take, keeps nothing of it, and goes on when there is space", async () => {
-      const child = start("full");
-      const rows: Record<string, unknown>[] = [];
-      let said = "";
-      child.lines.on("line", (line) =>
-        line.startsWith("{") ? rows.push(JSON.parse(line) as Record<string, unknown>) : (said = line),
-      );
-      const [code] = (await once(child, "close")) as [number];
-      const byId = new Map(rows.map((row) => [row["id"], row]));
-      expect(byId.get("before")).toMatchObject({ status: "stored" });
-      for (const id of ["alone", "together1", "together2", "last"]) {
-        expect(byId.get(id)).toMatchObject({
-          code: "CLOISTER_STORE_FULL",
-          message: expect.stringMatching(/journal: (Input\/output error|File too large)/),
-          remedy: expect.stringContaining(join(dir, "store", "journal")),
-        });
-      }
-      expect(byId.get("read")).toMatchObject({ held: ["before"] });
-      expect(byId.get("after")).toMatchObject({ status: "stored" });
-      expect([said, code]).toEqual(["closed", 0]);
-      const store = await openLmdbStore(placesIn(dir));
-      expect((await store.pending()).envelopes.map((row) => row.header.id)).toEqual(["before", "after"]);
-      await store.close();
-    });
-  }
 });

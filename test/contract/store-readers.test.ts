@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Environment, top } from "../../runtime/store/environment.ts";
-import { dataFile, openLmdbEnvironment } from "../../runtime/store/lmdb/environment.ts";
+import { openLmdbEnvironment } from "../../runtime/store/lmdb/environment.ts";
+import { dataFile } from "../../runtime/store/lmdb/files.ts";
 
 const rows = 200;
 const rowsPerCommit = 10;

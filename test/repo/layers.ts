@@ -232,7 +232,7 @@ export const rooms: readonly Room[] = [
     why: "The one folder that imports lmdb, so that another store is one folder.",
     also: [{ room: "store", why: "it is the adapter of the store's environments" }],
     packages: ["lmdb"],
-    node: ["node:fs/promises", "node:path"],
+    node: ["node:fs", "node:fs/promises", "node:path"],
   },
   {
     name: "store-thread",
@@ -634,4 +634,5 @@ export const synchronousPlaces: readonly { readonly place: string; readonly why:
   },
   { place: "runtime/broker/profiles.ts", why: "looks at a file with each call, in the broker's thread (ADR 0058)" },
   { place: "runtime/store/owner.ts", why: "reads /proc, which is memory, inside a transaction of the store's thread" },
+  { place: "runtime/store/lmdb/room.ts", why: "asks what a disk has free, inside a transaction of the store's thread" },
 ];

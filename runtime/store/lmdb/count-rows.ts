@@ -2,14 +2,16 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { open } from "lmdb";
-import { failure } from "../../kernel/errors.ts";
+import { failure, isCoded } from "../../kernel/errors.ts";
 import type { Environment } from "../environment.ts";
 import { checkFormat, type EnvironmentName } from "../format.ts";
-import { dataFile, openLmdbEnvironment } from "./environment.ts";
+import { openLmdbEnvironment } from "./environment.ts";
+import { dataFile, lockFile } from "./files.ts";
+import { checkRoomToOpen } from "./room.ts";
 
 /**
  * The number of rows, each of which was read and parsed. Rejects with `CLOISTER_BACKUP_DAMAGED` when there is no environment,
- * it cannot be read, or it is of another kind; with `CLOISTER_STATE_VERSION` when a newer program wrote it.
+ * it cannot be read, or it is of another kind; with `CLOISTER_STATE_VERSION` when a newer program wrote it, with `CLOISTER_STORE_FULL` without room for the lock file.
  * Nobody else may have the directory open: LMDB's lock file, which it makes anew, is removed again.
  */
 export async function countRows(dir: string, name: EnvironmentName): Promise<number> {
@@ -19,10 +21,10 @@ export async function countRows(dir: string, name: EnvironmentName): Promise<num
     if (format === undefined) throw new Error(`it holds no ${name}`);
     return rows;
   } catch (error) {
-    if ((error as { code?: unknown }).code === "CLOISTER_STATE_VERSION") throw error;
+    if (isCoded(error)) throw error;
     throw damaged(dir, error instanceof Error ? error.message : String(error), error);
   } finally {
-    await rm(join(dir, "lock.mdb"), { force: true });
+    await rm(join(dir, lockFile), { force: true });
   }
 }
 
@@ -31,6 +33,7 @@ export async function readThrough<T>(
   dir: string,
   look: (environment: Pick<Environment, "get">) => T,
 ): Promise<{ readonly rows: number; readonly found: T }> {
+  await checkRoomToOpen(dir);
   const database = open<unknown, (string | number)[]>({
     path: dir,
     noSubdir: false,

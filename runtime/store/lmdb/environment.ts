@@ -20,12 +20,11 @@ import {
 } from "../environment.ts";
 import { openBlobFolder } from "./blob-folder.ts";
 import { isDiskFull, saysFull } from "./disk-full.ts";
+import { dataFile } from "./files.ts";
+import { checkRoomToOpen, makeRoomCheck } from "./room.ts";
 
 /** Slots for reading threads and processes in the lock file; LMDB's own default of 126 is near what a busy host reaches. */
 const readersMax = 256;
-
-/** The file of LMDB that holds the data; beside it stands `lock.mdb`, which means nothing when nobody has it open. */
-export const dataFile = "data.mdb";
 
 export const openLmdbEnvironment: OpenEnvironment = Object.assign(openEnvironment, {
   exists: (dir: string): Promise<boolean> =>
@@ -39,6 +38,7 @@ export const openLmdbEnvironment: OpenEnvironment = Object.assign(openEnvironmen
 async function openEnvironment(dir: string): Promise<Environment> {
   try {
     await mkdir(dir, { recursive: true, mode: 0o700 });
+    await checkRoomToOpen(dir);
     const database = open<unknown, (string | number)[]>({
       path: dir,
       // A dot in the last part of the path would otherwise make it a file.
@@ -50,6 +50,7 @@ async function openEnvironment(dir: string): Promise<Environment> {
     });
     return new LmdbEnvironment(dir, database);
   } catch (error) {
+    if (isCoded(error)) throw error;
     if (saysFull(reasonOf(error))) throw storeFull(dir, reasonOf(error), error);
     throw failure(
       "CLOISTER_STATE_UNUSABLE",
@@ -72,6 +73,7 @@ class LmdbEnvironment implements Environment {
   readonly #dir: string;
   readonly #database: RootDatabase<unknown, (string | number)[]>;
   readonly #writing = new Set<Promise<unknown>>();
+  readonly checkRoom: () => void;
   #commits = 0;
   /** Number of the last transaction that reached the disk; writes that shared it say the same one. */
   #committed = 0;
@@ -82,6 +84,7 @@ class LmdbEnvironment implements Environment {
   constructor(dir: string, database: RootDatabase<unknown, (string | number)[]>) {
     this.#dir = dir;
     this.#database = database;
+    this.checkRoom = makeRoomCheck(dir);
   }
 
   get<T>(key: Key): T | undefined {

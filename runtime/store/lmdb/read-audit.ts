@@ -8,6 +8,7 @@ import type { ReadableLog } from "../audit-chain.ts";
 import type { Environment } from "../environment.ts";
 import { checkFormat, formats } from "../format.ts";
 import { openLmdbEnvironment, readRange } from "./environment.ts";
+import { checkRoomToOpen } from "./room.ts";
 
 export interface OpenAudit {
   readonly reads: AuditReads;
@@ -22,6 +23,7 @@ export async function openAudit(stateDir: string, key: string): Promise<OpenAudi
     const dir = join(stateDir, "store", name);
     try {
       if (!(await openLmdbEnvironment.exists(dir))) throw new Error("there is no database");
+      await checkRoomToOpen(dir);
       const database = open<unknown, (string | number)[]>({
         path: dir,
         noSubdir: false,

@@ -1,0 +1,51 @@
+/**
+ * Room on the disk of an environment, before LMDB needs it. LMDB cannot be left to find out: it writes through a memory map into a lock file
+ * that has holes, and the operating system ends the process (SIGBUS) when the disk has nothing to fill one with; and lmdb 3.5.6 corrupts
+ * its heap when a write or the making of a database fails for want of room (a message longer than the memory for it, a record freed twice).
+ */
+import { statfsSync } from "node:fs";
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { limits } from "../../kernel/limits.ts";
+import { storeFull } from "../store-full.ts";
+import { dataFile, lockFile } from "./files.ts";
+
+/** What is not there yet takes some 60 KB: a lock file of 20 KB, and the pages that the first transactions write. */
+const newEnvironmentBytes = 262_144;
+
+/** One look serves all that is accepted in this time. */
+const freshMs = 100;
+
+/** Bytes that are free for this user. Infinite where the file system does not say. */
+function freeBytes(dir: string): number {
+  const { blocks, bavail, bsize } = statfsSync(dir);
+  return blocks === 0 ? Number.POSITIVE_INFINITY : bavail * bsize;
+}
+
+/** Throws when less is free than is kept for what was accepted. */
+export function makeRoomCheck(dir: string, nowMs: () => number = () => performance.now()): () => void {
+  let checkedAtMs = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (nowMs() - checkedAtMs < freshMs) return;
+    const free = freeBytes(dir);
+    if (free < limits.storeFreeBytesMin) throw storeFull(dir, tooLittle(free, limits.storeFreeBytesMin));
+    checkedAtMs = nowMs();
+  };
+}
+
+/** Rejects when opening the environment would make files for which there is no room. The directory is there. */
+export async function checkRoomToOpen(dir: string): Promise<void> {
+  const blocks = await Promise.all(
+    [dataFile, lockFile].map((name) =>
+      stat(join(dir, name)).then(
+        (found) => found.blocks,
+        () => 0,
+      ),
+    ),
+  );
+  if (blocks.every((count) => count > 0)) return;
+  const free = freeBytes(dir);
+  if (free < newEnvironmentBytes) throw storeFull(dir, tooLittle(free, newEnvironmentBytes));
+}
+
+const tooLittle = (free: number, wanted: number): string => `found ${free} bytes free on its disk, wanted ${wanted}`;
