@@ -272,7 +272,7 @@ export const limits = {
   storeRetryMs: 5_000,
   /** How long one inbound idempotency key is remembered, of the time that the gateway runs. Source: behaviour §5.1. */
   dedupeWindowMs: 20 * 60_000,
-  /** Idempotency keys remembered per scope at the most. Source: behaviour §5.1. */
+  /** Idempotency keys remembered per scope; a sixteenth more until the oldest go together. Source: behaviour §5.1. */
   dedupeKeysPerScopeMax: 5_000,
   /** Longest wait that `sessions_send` accepts. */
   askTimeoutMsMax: 24 * 60 * 60_000,
@@ -829,7 +829,7 @@ export const limits = {
    * the store, each of which may write 64 messages of 256 KB.
    */
   storeFreeBytesMin: 33_554_432,
-  /** Rows kept of each log of the audit trail (some 0.5 KB each on the disk), and anchors of the thousands before and among them. */
+  /** Rows kept of each log of the audit trail (some 0.5 KB each on the disk; a 128th more until the oldest go together), and anchors of the thousands before and among them. */
   auditRowsMax: 100_000,
   auditAnchorsMax: 1_000,
   /** Rows that one call of the store reads of the audit trail: some milliseconds. */

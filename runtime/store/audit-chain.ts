@@ -48,6 +48,9 @@ export const anchorEvery = 1_000;
 /** Rows beyond the bound that one write removes more than it adds: some milliseconds, where the bound was lowered. */
 const droppedPerWrite = 1_000;
 
+/** By which part of its bound a log may exceed it: its oldest rows go many at a time, for one of which a block has to be read. */
+const surplusParts = 128;
+
 /** Rows of a block: a write with more makes several, so that one that is read or damaged is not long. */
 const rowsPerBlock = 64;
 
@@ -74,8 +77,6 @@ export class AuditChain implements ReadableLog {
   #adding: AuditRow[] = [];
   /** The head that this program wrote last. One that reads otherwise is looked at first. */
   #written: { readonly text: string; readonly head: Head } | undefined;
-  /** The block of the rows that go next: with its last one it goes itself. */
-  #oldest: Block | undefined;
 
   constructor(environment: Environment, log: AuditLog, options: ChainOptions) {
     this.environment = environment;
@@ -135,8 +136,6 @@ export class AuditChain implements ReadableLog {
   #currentHead(): { readonly head: Head; readonly fault?: AuditRow } {
     const text = readText(this.environment, headKey);
     if (text !== undefined && text === this.#written?.text) return { head: this.#written.head };
-    // After a write that failed: it may have been a block of that.
-    this.#oldest = undefined;
     const found = openHead(this.key, this.log, text);
     const fault = (type: "audit_key" | "audit_broken", detail: string): AuditRow => {
       const subject = { subject: "gateway", object: `audit:${this.log}` };
@@ -164,19 +163,16 @@ export class AuditChain implements ReadableLog {
     return { first, last, hash: hashOf(rowReader(this.environment)(last)) };
   }
 
-  /** Removes the oldest rows beyond the bound: a block when all of its rows are. */
-  #drop(before: Head, n: number, added: number): Pick<Head, "first" | "base"> {
-    const end = Math.min(n - this.#options.rowsMax + 1, before.first + added + droppedPerWrite);
-    let { first, base } = before;
-    while (first < end) {
-      if (this.#oldest === undefined || first < this.#oldest.first || first > this.#oldest.last)
-        this.#oldest = blockFrom(this.environment, first);
-      const { first: firstLine, last, lines } = this.#oldest ?? { first, last: end, lines: [] };
-      if (last < end) this.environment.remove(rowKey(last));
-      first = Math.min(last + 1, end);
-      base = hashOf(lines[first - 1 - firstLine]);
-    }
-    return { first, base };
+  /** Removes the oldest rows beyond the bound, once they are more than may exceed it: a block when all of its rows are. */
+  #drop({ first, base }: Head, n: number, added: number): Pick<Head, "first" | "base"> {
+    const { rowsMax } = this.#options;
+    const keptFrom = n - rowsMax + 1;
+    if (keptFrom - first <= Math.min(Math.floor(rowsMax / surplusParts), droppedPerWrite)) return { first, base };
+    const end = Math.min(keptFrom, first + added + droppedPerWrite);
+    const block = blockFrom(this.environment, end - 1);
+    const going = [...this.environment.keys({ start: rowKey(first), end: rowKey(end) })];
+    for (const key of going) this.environment.remove(key);
+    return { first: end, base: hashOf(block?.lines[end - 1 - block.first]) };
   }
 
   #putAnchor(anchor: Anchor): void {

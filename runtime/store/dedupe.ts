@@ -33,6 +33,8 @@ type AgeRow = readonly [ranMs: number, ...scopes: string[]];
 interface Positions {
   first: number;
   next: number;
+  /** The last write whose row was there when this was read: of later ones it is known which keys were dropped. */
+  readonly foundSeq: number;
 }
 
 /** Rows that one append removes because of their age: more than it adds, so that the window shrinks under steady traffic. */
@@ -41,8 +43,8 @@ const expiredPerAppend = 4;
 /** Scopes whose positions are kept in memory; with more, all are read again. */
 const scopesKnownMax = 10_000;
 
-/** Rows read at a time where the oldest keys of a scope make room. */
-const orderRowsPerRead = 2;
+/** By which part of its bound a scope may exceed it: the oldest keys go many at a time, which is one range and not one for each write. */
+const surplusParts = 16;
 
 export class DedupeWindow {
   readonly #environment: Environment;
@@ -102,7 +104,7 @@ export class DedupeWindow {
         for (const [scope, row] of added) this.#environment.put(["o", scope, firstSeq], row satisfies OrderRow);
         this.#environment.put(["t", firstSeq], [ranMs, ...added.keys()] satisfies AgeRow);
         this.#newestMs = ranMs;
-        for (const scope of added.keys()) this.#dropSurplus(scope);
+        for (const scope of added.keys()) this.#dropSurplus(scope, ranMs);
         this.#dropExpired(ranMs, count * expiredPerAppend);
       },
     };
@@ -140,29 +142,38 @@ export class DedupeWindow {
     const range = { start: ["o", scope, 0], end: ["o", scope, top], limit: 1 };
     const [oldest] = this.#environment.entries<OrderRow>(range);
     const [newest] = this.#environment.entries<OrderRow>({ ...range, reverse: true });
-    const positions = { first: oldest?.value[0] ?? 0, next: newest === undefined ? 0 : endOf(newest.value) };
+    const positions = {
+      first: oldest?.value[0] ?? 0,
+      next: newest === undefined ? 0 : endOf(newest.value),
+      foundSeq: (newest?.key[2] as number | undefined) ?? 0,
+    };
     if (this.#positions.size >= scopesKnownMax) this.#positions.clear();
     this.#positions.set(scope, positions);
     return positions;
   }
 
-  /** The oldest keys of the scope beyond its bound. */
-  #dropSurplus(scope: string): void {
+  /** The oldest keys of the scope beyond its bound, once they are more than may exceed it. */
+  #dropSurplus(scope: string, nowMs: number): void {
+    const { dedupeKeysPerScopeMax, dedupeWindowMs } = this.#bounds;
     const positions = this.#positionsOf(scope);
-    const keptFrom = positions.next - this.#bounds.dedupeKeysPerScopeMax;
-    while (positions.first < keptFrom) {
-      const range = { start: ["o", scope, 0], end: ["o", scope, top], limit: orderRowsPerRead };
-      const rows = [...this.#environment.entries<OrderRow>(range)];
-      for (const { key, value } of rows) {
-        if (value[0] >= keptFrom) break;
-        this.#forget(scope, value, positions.first, keptFrom);
-        if (endOf(value) > keptFrom) break;
-        this.#environment.remove(["o", scope, key[2] as number]);
-        this.#removeFromAge(key[2] as number, scope);
-      }
-      const last = rows.at(-1)?.value;
-      positions.first = last === undefined ? keptFrom : Math.min(endOf(last), keptFrom);
+    const keptFrom = positions.next - dedupeKeysPerScopeMax;
+    if (keptFrom - positions.first <= Math.floor(dedupeKeysPerScopeMax / surplusParts)) return;
+    const rows: Entry<OrderRow>[] = [];
+    for (const row of this.#environment.entries<OrderRow>({ start: ["o", scope, 0], end: ["o", scope, top] })) {
+      if (row.value[0] >= keptFrom) break;
+      rows.push(row);
     }
+    for (const { key, value } of rows) {
+      const seq = key[2] as number;
+      const age = this.#environment.get<AgeRow>(["t", seq]) ?? [Number.NEGATIVE_INFINITY];
+      // A key comes again when its window is over, not before.
+      const isFirst = seq > positions.foundSeq && nowMs - age[0] < dedupeWindowMs;
+      this.#forget(scope, value, { from: positions.first, to: keptFrom, isFirst });
+      if (endOf(value) > keptFrom) break;
+      this.#environment.remove(["o", scope, seq]);
+      this.#removeFromAge(seq, age, scope);
+    }
+    positions.first = keptFrom;
   }
 
   /** Whole writes, the oldest first, until about so many keys are gone. */
@@ -179,7 +190,7 @@ export class DedupeWindow {
       for (const scope of scopes) {
         const row = this.#environment.get<OrderRow>(["o", scope, seq]);
         if (row === undefined) continue;
-        this.#forget(scope, row, 0, Number.POSITIVE_INFINITY);
+        this.#forget(scope, row, { from: 0, to: Number.POSITIVE_INFINITY, isFirst: false });
         this.#environment.remove(["o", scope, seq]);
         const positions = this.#positions.get(scope);
         if (positions !== undefined) positions.first = Math.max(positions.first, endOf(row));
@@ -190,18 +201,21 @@ export class DedupeWindow {
     }
   }
 
-  /** The keys of one row with positions from `from` to below `to`. */
-  #forget(scope: string, [first, ...keys]: OrderRow, from: number, to: number): void {
+  /** The keys of one row with positions from `from` to below `to`. `isFirst`: none of them came again, so that their rows need not be read. */
+  #forget(
+    scope: string,
+    [first, ...keys]: OrderRow,
+    { from, to, isFirst }: { readonly from: number; readonly to: number; readonly isFirst: boolean },
+  ): void {
     for (const [at, key] of keys.entries()) {
       const position = first + at;
       if (position < from || position >= to) continue;
-      const seen = this.#environment.get<SeenRow>(["d", scope, key]);
-      if (seen?.[0] === position) this.#environment.remove(["d", scope, key]);
+      const row = ["d", scope, key];
+      if (isFirst || this.#environment.get<SeenRow>(row)?.[0] === position) this.#environment.remove(row);
     }
   }
 
-  #removeFromAge(seq: number, scope: string): void {
-    const [ranMs, ...scopes] = this.#environment.get<AgeRow>(["t", seq]) ?? [0];
+  #removeFromAge(seq: number, [ranMs, ...scopes]: AgeRow, scope: string): void {
     const others = scopes.filter((other) => other !== scope);
     if (others.length > 0) this.#environment.put(["t", seq], [ranMs, ...others] satisfies AgeRow);
     else this.#environment.remove(["t", seq]);

@@ -142,6 +142,14 @@ describe("what was written", () => {
     expect(readAudit({ environment: again.environment, log, key }, { limit: 999 })).toMatchObject({ next: undefined });
   });
 
+  test("is not read for its bound with each write: a 128th more stays until it goes together", async () => {
+    const kept = await some(258, { rowsMax: 256 });
+    expect(kept.check()).toMatchObject({ rows: 258, faultCount: 0, head: { n: 258, first: 1 } });
+    await kept.add(row(259));
+    expect(kept.check()).toMatchObject({ rows: 256, faultCount: 0, head: { n: 259, first: 4 } });
+    expect([...kept.environment.keys({ start: ["audit", 0], end: ["audit", 7] })]).toEqual([rowKey(6)]);
+  });
+
   test("texts of a row are bounded", async () => {
     const kept = await open();
     await kept.add(row(1, { detail: "x".repeat(1e6) }));

@@ -100,6 +100,59 @@ describe("idempotency window", () => {
     ]);
   });
 
+  it("drops a sixteenth of the bound at a time, with one range, and reads none of the keys that cannot have come again", async () => {
+    const environment = await openMemory();
+    const done = { get: 0, entries: 0 };
+    const counting = new Proxy(environment, {
+      get: (target, name) => {
+        if (name === "get" || name === "entries") done[name] += 1;
+        const found: unknown = Reflect.get(target, name, target);
+        return typeof found === "function" ? (found.bind(target) as unknown) : found;
+      },
+    });
+    const window = openWindow(counting, 160);
+    const known = (): number => [...environment.keys({ start: ["d"], end: ["e"] })].length;
+    const names = (first: number): Key[] => Array.from({ length: 5 }, (_, at) => key(`k${first + at}`));
+    let seq = 1;
+    for (; seq <= 170; seq += 5) await remember(counting, window, 0, seq, names(seq));
+    expect(known()).toBe(170);
+    await remember(counting, window, 0, seq, names(seq));
+    expect(known()).toBe(160);
+    Object.assign(done, { get: 0, entries: 0 });
+    for (let write = 0; write < 6; write += 1) await remember(counting, window, 0, (seq += 5), names(seq));
+    expect(known()).toBe(160);
+    // Five keys are looked for in each write, and one row for each dropped write says how old it is.
+    expect(done).toEqual({ get: 6 * 5 + 6, entries: 2 });
+  });
+
+  it("keeps a key that came again where the write that first had it is dropped for want of room", async () => {
+    const environment = await openMemory();
+    const window = openWindow(environment, 1);
+    const others = ["a", "b", "c", "d", "e"].map((each) => key(each, "t"));
+    await remember(environment, openWindow(environment), 0, 1, others);
+    await remember(environment, window, 1, 6, [key("a")]);
+    // What is too old goes in portions, the oldest first: the first write with the key is still there.
+    expect(await remember(environment, window, 101, 7, [key("a")])).toEqual([undefined]);
+    expect(await remember(environment, window, 102, 8, [key("a")])).toEqual(["e7"]);
+    expect(rowsOf(environment)).toEqual(['["d","s","a"]', '["o","s",7]', '["t",7]']);
+  });
+
+  it("keeps a key that came again after it had been dropped out of a write, also when a write has failed since", async () => {
+    const environment = await openMemory();
+    const window = openWindow(environment, 3);
+    await remember(
+      environment,
+      window,
+      0,
+      1,
+      ["a", "b", "c", "d"].map((each) => key(each)),
+    );
+    expect(await remember(environment, window, 1, 5, [key("a")])).toEqual([undefined]);
+    window.reset();
+    await remember(environment, window, 2, 6, [key("e")]);
+    expect(await remember(environment, window, 3, 7, [key("a"), key("d"), key("e")])).toEqual(["e5", "e4", "e6"]);
+  });
+
   it("answers as a plain list would, whatever the writes, failed ones, stops and kills between them", async () => {
     const write = fc.record({
       passMs: fc.nat(40),
