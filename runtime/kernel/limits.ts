@@ -160,6 +160,8 @@ export const limits = {
   sendCreditsPerCell: 256,
   /** Tool calls of one cell that are not answered yet; beyond it a further one is refused as `busy`. */
   callsPerCellMax: 256,
+  /** What a turn changed in the index of sessions is on the disk after so long at the latest; until then it is read from memory (`session-index.ts`). */
+  indexLateMs: 25,
   /** An answer that a turn heard and that nothing was built on is on disk after so long at the latest (`steps.ts`). */
   recordLateMs: 5_000,
   /**

@@ -38,6 +38,7 @@ import { Groups } from "./groups.ts";
 import { keyText } from "./key-text.ts";
 import { markSeen } from "./rooms.ts";
 import { findCall, findMade, sentIn, sentOf } from "./sent-calls.ts";
+import { type OtherChanges, settleDelayMs, SettledRows } from "./settled-rows.ts";
 import type {
   AppendResult,
   Backlog,
@@ -58,6 +59,7 @@ export interface JournalOptions extends DedupeBounds {
   readonly now: () => number;
   readonly elapsedMs: () => number;
   readonly traffic: Pick<AuditChain, "begin" | "add" | "end">;
+  readonly changes: OtherChanges;
   /** Called once the removal of an envelope's row is on disk: nothing will ask for its `done` marker again. */
   readonly onForgotten: (agentId: string, envelopeId: string) => void;
 }
@@ -85,16 +87,13 @@ interface LookedAt {
   readonly last: number | undefined;
 }
 
-/** Settled rows are removed with the next write of anybody, or after this long. */
-const settleDelayMs = 50;
-
 export class Journal {
   readonly #environment: Environment;
   readonly #options: JournalOptions;
   readonly #rows: EnvelopeRows;
   readonly #window: DedupeWindow;
   readonly #appends: Groups<Append, AppendResult>;
-  readonly #settled = new Set<string>();
+  readonly #settled: SettledRows;
   /** Done envelopes that a turn asked for which is not done, by that turn's envelope. */
   readonly #answers = new Map<string, Set<string>>();
   #holds = 0;
@@ -105,6 +104,7 @@ export class Journal {
     this.#environment = environment;
     this.#options = options;
     this.#window = new DedupeWindow(environment, options, options.elapsedMs);
+    this.#settled = new SettledRows(options.changes);
     this.#appends = new Groups(options.appendsPerWriteMax, (appends) => this.#appendAll(appends));
     this.#nextSeq = Math.max(lastSeq(environment), lastMail(environment)) + 1;
     this.#rows = new EnvelopeRows(environment, this.#nextSeq);
@@ -122,7 +122,7 @@ export class Journal {
   #appendOne({ envelope, dedupe, sees, counts }: Append, window: DedupeWrite): AppendResult {
     const { id, runId } = envelope.header;
     const key = dedupe !== undefined && "scope" in dedupe ? dedupe : undefined;
-    const call = dedupe !== undefined && "turn" in dedupe && this.#rows.keeps(dedupe.turn) ? dedupe : undefined;
+    const call = dedupe !== undefined && "turn" in dedupe && this.has(dedupe.turn) ? dedupe : undefined;
     const made = call && findCall(this.#environment, call);
     const seen = key !== undefined ? window.find(key) : sentOf(made);
     if (seen !== undefined) return { status: "duplicate", ...seen };
@@ -144,7 +144,7 @@ export class Journal {
 
   /** The envelope's next delivery number, on disk; undefined when the journal does not hold it. */
   countDelivery(envelopeId: string): Promise<number | undefined> {
-    return this.#write(() => countDelivery(this.#environment, envelopeId));
+    return this.#write(() => (this.has(envelopeId) ? countDelivery(this.#environment, envelopeId) : undefined));
   }
 
   has(envelopeId: string): boolean {
@@ -174,7 +174,7 @@ export class Journal {
     }
     this.#settled.add(envelopeId);
     this.#settleAnswers(envelopeId);
-    this.#flushSoon();
+    this.flushSoon();
   }
 
   /** The turn is over and asks no more. */
@@ -194,11 +194,13 @@ export class Journal {
     return () => {
       if (isHeld) this.#holds -= 1;
       isHeld = false;
-      if (this.#settled.size > 0) this.#flushSoon();
+      this.flushSoon();
     };
   }
 
-  #flushSoon(): void {
+  /** Removes what is settled and may be removed; what may not yet waits for the next call. */
+  flushSoon(): void {
+    if (this.#nextSettled().length === 0) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       // A failure keeps the rows marked: the next write of anybody tries again and reports to its own caller.
@@ -305,7 +307,7 @@ export class Journal {
       const by = takeKept(this.#environment, released);
       if (by === undefined) return undefined;
       const { id, runId } = envelope.header;
-      if (this.#rows.keeps(by.turn)) this.#rows.rememberSent(by, { envelopeId: id, runId });
+      if (this.has(by.turn)) this.#rows.rememberSent(by, { envelopeId: id, runId });
       return this.#put(envelope);
     });
   }
@@ -324,7 +326,7 @@ export class Journal {
     this.#appends.start();
     return this.#commitWith((window) => {
       const key = by !== undefined && "scope" in by ? by : undefined;
-      const call = by !== undefined && "turn" in by && this.#rows.keeps(by.turn) ? by : undefined;
+      const call = by !== undefined && "turn" in by && this.has(by.turn) ? by : undefined;
       const seen = key && window.find(key);
       if (seen !== undefined) return { status: "known", id: seen.envelopeId, runId: seen.runId };
       const known = call && findMade(this.#environment, call);
@@ -339,7 +341,7 @@ export class Journal {
   /** A run and its task; undefined, and nothing is written, when the call of the turn made one before. */
   spawn(run: RunRow, envelope: StoredEnvelope, by: TurnCall, accepted: object): Promise<number | undefined> {
     return this.#write(() => {
-      const call = this.#rows.keeps(by.turn) ? by : undefined;
+      const call = this.has(by.turn) ? by : undefined;
       if (call !== undefined && findMade(this.#environment, call) !== undefined) return undefined;
       addRun(this.#environment, run);
       if (call !== undefined) this.#rows.rememberMade(call, accepted);
@@ -420,7 +422,7 @@ export class Journal {
 
   /** Writes the removals that `settle` has postponed. */
   async flush(): Promise<void> {
-    while (this.#settled.size > 0 && this.#holds === 0) await this.#write(() => undefined);
+    while (this.#nextSettled().length > 0) await this.#write(() => undefined);
   }
 
   async end(): Promise<void> {
@@ -456,7 +458,7 @@ export class Journal {
   /** Every write of the journal takes the postponed removals with it. */
   async #commit<T>(change: (forgotten: Forgotten) => T): Promise<T> {
     const forgotten: Forgotten = [];
-    let settled: string[] = [];
+    let settled: readonly string[] = [];
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const result = await this.#environment.write(() => {
@@ -473,7 +475,7 @@ export class Journal {
       return changed;
     });
     for (const envelopeId of settled) this.#settled.delete(envelopeId);
-    if (this.#settled.size > 0 && this.#holds === 0) this.#flushSoon();
+    this.flushSoon();
     for (const [agentId, envelopeId] of forgotten) {
       this.#rows.removed(envelopeId);
       this.#options.onForgotten(agentId, envelopeId);
@@ -482,11 +484,8 @@ export class Journal {
   }
 
   /** What one write removes, oldest first. */
-  #nextSettled(): string[] {
-    const ids: string[] = [];
-    if (this.#holds > 0) return ids;
-    for (const id of this.#settled) if (ids.push(id) >= this.#options.settledRowsPerWriteMax) break;
-    return ids;
+  #nextSettled(): readonly string[] {
+    return this.#holds > 0 ? [] : this.#settled.next(this.#options.settledRowsPerWriteMax);
   }
 
   #put(envelope: StoredEnvelope): number {

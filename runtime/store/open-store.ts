@@ -58,6 +58,7 @@ export type StoreBounds = Pick<
   | "roomsMax"
   | "endedRunsMax"
   | "retentionRowsMax"
+  | "indexLateMs"
 >;
 
 export interface StoreOptions {
@@ -117,7 +118,11 @@ export class OpenStore implements Store {
     this.#registry = registry;
     this.#journalEnvironment = journal;
     this.#openEnvironment = openEnvironment;
-    this.#index = new SessionIndex(registry, this.#bounds.sessionsScanRowsMax);
+    this.#index = new SessionIndex(registry, {
+      scanRowsMax: this.#bounds.sessionsScanRowsMax,
+      lateMs: this.#bounds.indexLateMs,
+      onWritten: () => this.#journal.flushSoon(),
+    });
     const chains = makeAuditChains(
       { decisions: registry, traffic: journal },
       { ...this.#bounds, ...options, now: this.#now },
@@ -125,6 +130,7 @@ export class OpenStore implements Store {
     this.#journal = new Journal(journal, {
       ...this.#bounds,
       traffic: chains.traffic,
+      changes: this.#index.changes,
       now: this.#now,
       elapsedMs: options.elapsedMs ?? (() => performance.now()),
       onForgotten: (agentId, envelopeId) => this.#agents.forget(agentId, envelopeId),
@@ -238,7 +244,7 @@ export class OpenStore implements Store {
         const empty = agent.head(turn.sessionKey) ?? this.#care.emptyHead(turn.sessionKey, turn.agentId);
         const taken = others.filter((other) => other !== undefined);
         const { status, head } = await agent.commit(turn, [envelope, ...taken], empty);
-        return { status, row: await this.#index.update(head) };
+        return { status, row: this.#index.updateLater(head) };
       }),
     );
 
@@ -264,7 +270,9 @@ export class OpenStore implements Store {
 
   settle: Store["settle"] = (envelopeId) => this.#run(async () => this.#journal.settle(envelopeId));
 
-  bury: Store["bury"] = (...buried) => this.#run(() => this.#journal.bury(...buried));
+  bury: Store["bury"] = (...buried) =>
+    // The envelope goes at once: what its turn changed has to be on the disk.
+    this.#run(() => this.#index.whenWritten(() => this.#journal.bury(...buried)));
 
   pending: Store["pending"] = (windows = {}) =>
     this.#run(() =>
@@ -337,10 +345,10 @@ export class OpenStore implements Store {
   archiveRun: Store["archiveRun"] = (id, atMs) => this.#run(() => this.#runs.archiveRun(id, atMs));
   run: Store["run"] = (id) => this.#run(() => this.#runs.run(id));
   runs: Store["runs"] = (query) => this.#run(() => this.#runs.runs(query));
-  sessions: Store["sessions"] = (query) => this.#run(async () => this.#index.query(query));
-  usage: Store["usage"] = (query) => this.#run(async () => this.#index.usage(query));
+  sessions: Store["sessions"] = (query) => this.#run(() => this.#index.query(query));
+  usage: Store["usage"] = (query) => this.#run(() => this.#index.usage(query));
   session: Store["session"] = (key) => this.#run(async () => this.#index.get(key));
-  findSession: Store["findSession"] = (reference) => this.#run(async () => this.#index.find(reference));
+  findSession: Store["findSession"] = (reference) => this.#run(() => this.#index.find(reference));
   sessionsWithLabel: Store["sessionsWithLabel"] = (label) => this.#run(async () => this.#index.withLabel(label));
   archiveSession: Store["archiveSession"] = (...args) => this.#inSession(args[0], () => this.#index.archive(...args));
   pinSession: Store["pinSession"] = (key, pinned) => this.#inSession(key, () => this.#index.pin(key, pinned));
@@ -451,6 +459,7 @@ export class OpenStore implements Store {
     clearInterval(this.#ownerTimer);
     await Promise.allSettled(this.#running);
     // What is postponed may stay on a full disk: at the next start the `done` markers settle it.
+    await this.#index.flush().catch(() => undefined);
     await this.#journal.end().catch(() => undefined);
     await this.#agents.close();
     await this.#journalEnvironment.close();

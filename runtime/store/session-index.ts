@@ -9,8 +9,9 @@
  *   ["i", sessionId]       → K
  *   ["c"]                  → number of sessions
  *   ["spent", …]           what models took, by day (`runtime/store/spent-days.ts`)
- * All rows of a session change in one transaction. After a crash between a turn's commit and this one the row is behind by
- * that turn; the envelope is still in the journal then, and `begin` or `pending` of it brings the row up to date.
+ * All rows of a session change in one transaction. What turns change is written late, that of many turns at once; until then it is read from here.
+ * After a crash before that the row is behind by those turns; their envelopes are still in the journal then (`settled-rows.ts`), and `begin` or
+ * `pending` of them brings the row up to date (ADR 0085).
  */
 import { failure } from "../kernel/errors.ts";
 import { type ChoiceChange, changeChoices, lastingChoices } from "../kernel/session-choices.ts";
@@ -18,31 +19,61 @@ import { type Environment, top } from "./environment.ts";
 import { keyText } from "./key-text.ts";
 import type { SessionQuery, SessionRow } from "./port.ts";
 import type { IndexPlace, SessionCounts } from "./retention-rows.ts";
+import type { OtherChanges } from "./settled-rows.ts";
 import { putUsage, readUsage } from "./spent-days.ts";
 import type { UsageQuery, UsageRow } from "./usage-rows.ts";
 
 /** What an agent's environment knows of a session: everything but what is said about it from outside. */
 export type SessionHead = Omit<SessionRow, "label" | "archivedAtMs" | "pinned" | "choices">;
 
+export interface IndexOptions {
+  readonly scanRowsMax: number;
+  /** How long a turn's change may wait to be written. */
+  readonly lateMs: number;
+  /** `written` has become more. */
+  readonly onWritten: () => void;
+}
+
+/** What is not on the disk of one session: its newest head, and the sums of days and transcripts before. */
+interface Late {
+  readonly head: SessionHead;
+  readonly spent: readonly UsageRow[];
+}
+
 export class SessionIndex {
   readonly #environment: Environment;
-  readonly #scanRowsMax: number;
+  readonly #options: IndexOptions;
+  /** By `keyText` of the session key. */
+  readonly #late = new Map<string, Late>();
+  #made = 0;
+  #written = 0;
+  #timer: NodeJS.Timeout | undefined;
 
-  constructor(environment: Environment, scanRowsMax: number) {
+  constructor(environment: Environment, options: IndexOptions) {
     this.#environment = environment;
-    this.#scanRowsMax = scanRowsMax;
+    this.#options = options;
   }
 
+  /** Changes that waited to be written, and those of them that are. */
+  readonly changes: OtherChanges = { made: () => this.#made, written: () => this.#written };
+
   get(key: string): SessionRow | undefined {
-    return this.#environment.get<SessionRow>(["s", keyText(key)]);
+    return this.#rowOf(keyText(key));
+  }
+
+  #rowOf(key: string): SessionRow | undefined {
+    const row = this.#environment.get<SessionRow>(["s", key]);
+    const late = this.#late.get(key);
+    return late === undefined || (row !== undefined && isCurrent(row, late.head)) ? row : rowAfter(row, late.head);
   }
 
   /** By key, else by session id. */
-  find(reference: string): SessionRow | undefined {
+  async find(reference: string): Promise<SessionRow | undefined> {
     const row = this.get(reference);
     if (row !== undefined) return row;
+    await this.#catchUp();
     const key = this.#environment.get<string>(["i", keyText(reference)]);
-    return key === undefined ? undefined : this.#environment.get<SessionRow>(["s", key]);
+    return key === undefined ? undefined : this.#rowOf(key);
   }
 
   /** Of this transcript; those of one that a reset has just ended count no more. */
@@ -58,9 +89,9 @@ export class SessionIndex {
     for (const { key } of this.#environment.entries({
       start,
       end: ["l", keyText(label), top],
-      limit: this.#scanRowsMax,
+      limit: this.#options.scanRowsMax,
     })) {
-      const row = this.#environment.get<SessionRow>(["s", key[2] as string]);
+      const row = this.#rowOf(key[2] as string);
       if (row !== undefined) rows.push(row);
     }
     return rows;
@@ -69,37 +100,92 @@ export class SessionIndex {
   /** Brings the row to a head that is at least as new, keeping label, pin and age, and the choices of the same transcript; of one before it what lasts. Free when nothing changed. */
   async update(head: SessionHead): Promise<SessionRow> {
     const present = this.get(head.key);
+    // Also what waits: who asks wants it on the disk.
+    if (present !== undefined && isCurrent(present, head) && !this.#late.has(keyText(head.key))) return present;
+    return this.#write(head.key, () => this.#apply({ head, spent: [] }));
+  }
+
+  /** The same, on the disk within `lateMs` or with the next write before: for what follows from rows that outlive a crash. */
+  updateLater(head: SessionHead): SessionRow {
+    const present = this.get(head.key);
     if (present !== undefined && isCurrent(present, head)) return present;
-    return this.#environment.write(() => {
-      const old = this.get(head.key);
-      if (old !== undefined && isCurrent(old, head)) return old;
-      const choices = old?.sessionId === head.sessionId ? old.choices : lastingChoices(old?.choices);
-      const row: SessionRow = {
-        ...head,
-        ...(old?.label === undefined ? {} : { label: old.label }),
-        ...(old?.pinned === undefined ? {} : { pinned: old.pinned }),
-        ...(choices === undefined ? {} : { choices }),
-        createdAtMs: Math.min(old?.createdAtMs ?? head.createdAtMs, head.createdAtMs),
-      };
-      this.#replace(old, row);
-      if (head.spent !== undefined)
-        putUsage(this.#environment, { key: head.key, agentId: head.agentId, sessionId: head.sessionId, ...head.spent });
-      return row;
-    });
+    const key = keyText(head.key);
+    const late = this.#late.get(key);
+    const before = late === undefined || isSameSum(late.head, head) ? [] : usageOf(late.head);
+    this.#late.set(key, { head, spent: [...(late?.spent ?? []), ...before] });
+    this.#made += 1;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      // What fails stays, for the next write of anybody.
+      this.flush().catch(() => undefined);
+    }, this.#options.lateMs);
+    this.#timer.unref();
+    return rowAfter(present, head);
+  }
+
+  /** Resolves when all that waited is on the disk. */
+  async flush(): Promise<void> {
+    if (this.#late.size > 0) await this.#write(undefined, () => undefined);
+  }
+
+  /** Does it when all that waited is on the disk: at once where nothing waits. */
+  whenWritten<T>(work: () => Promise<T>): Promise<T> {
+    return this.#late.size === 0 ? work() : this.flush().then(work);
+  }
+
+  /** Before something is read in an order that only the disk has. Where nothing can be written it is what the disk has. */
+  #catchUp(): Promise<void> {
+    return this.flush().catch(() => undefined);
+  }
+
+  /** Every write takes with it what waits. `key` is of the session whose row it changes. */
+  async #write<T>(key: string | undefined, change: () => T): Promise<T> {
+    let taken: readonly (readonly [string, Late])[] = [];
+    let made = 0;
+    const own = key === undefined ? undefined : keyText(key);
+    try {
+      const result = await this.#environment.write(() => {
+        taken = [...this.#late];
+        made = this.#made;
+        // What the change makes of the row is newer than what waited.
+        if (own !== undefined) this.#late.delete(own);
+        for (const [, late] of taken) this.#apply(late);
+        return change();
+      });
+      for (const [of, late] of taken) if (this.#late.get(of) === late) this.#late.delete(of);
+      this.#written = Math.max(this.#written, made);
+      if (taken.length > 0) this.#options.onWritten();
+      return result;
+    } catch (error) {
+      for (const [of, late] of taken) if (of === own && !this.#late.has(of)) this.#late.set(of, late);
+      throw error;
+    }
+  }
+
+  /** Inside a transaction. */
+  #apply({ head, spent }: Late): SessionRow {
+    for (const row of spent) putUsage(this.#environment, row);
+    const old = this.#environment.get<SessionRow>(["s", keyText(head.key)]);
+    if (old !== undefined && isCurrent(old, head)) return old;
+    const row = rowAfter(old, head);
+    this.#replace(old, row);
+    for (const used of usageOf(head)) putUsage(this.#environment, used);
+    return row;
   }
 
   /** Of days, also those of sessions that are gone. */
-  usage(query: UsageQuery): readonly UsageRow[] {
+  async usage(query: UsageQuery): Promise<readonly UsageRow[]> {
+    await this.#catchUp();
     return readUsage(this.#environment, query);
   }
 
   /** The row of a session that has no message yet. */
   add(row: SessionRow): Promise<void> {
-    return this.#environment.write(() => this.#replace(this.get(row.key), row));
+    return this.#write(row.key, () => this.#replace(this.get(row.key), row));
   }
 
   remove(key: string): Promise<void> {
-    return this.#environment.write(() => {
+    return this.#write(key, () => {
       const row = this.get(key);
       if (row === undefined) return;
       this.#environment.put(["c"], (this.#environment.get<number>(["c"]) ?? 1) - 1);
@@ -112,7 +198,7 @@ export class SessionIndex {
 
   /** Makes the row from `makeHead` if there is none. */
   label(key: string, label: string | null, makeHead: () => SessionHead): Promise<SessionRow> {
-    return this.#environment.write(() => {
+    return this.#write(key, () => {
       const old = this.get(key);
       const { label: _, ...head } = old ?? { ...makeHead(), label: undefined };
       const row: SessionRow = label === null ? head : { ...head, label };
@@ -123,7 +209,7 @@ export class SessionIndex {
 
   /** Makes the row from `makeHead` if there is none. */
   choose(key: string, change: ChoiceChange, makeHead: () => SessionHead): Promise<SessionRow> {
-    return this.#environment.write(() => {
+    return this.#write(key, () => {
       const old = this.get(key);
       const { choices: before, ...rest }: SessionRow = old ?? makeHead();
       const choices = changeChoices(before, change);
@@ -134,7 +220,7 @@ export class SessionIndex {
   }
 
   archive(key: string, archived: boolean, atMs: number): Promise<SessionRow | undefined> {
-    return this.#environment.write(() => {
+    return this.#write(key, () => {
       const old = this.get(key);
       if (old === undefined || (old.archivedAtMs !== undefined) === archived) return old;
       const { archivedAtMs: _, ...open } = old;
@@ -145,7 +231,7 @@ export class SessionIndex {
   }
 
   pin(key: string, isPinned: boolean): Promise<SessionRow | undefined> {
-    return this.#environment.write(() => {
+    return this.#write(key, () => {
       const old = this.get(key);
       if (old === undefined || (old.pinned === true) === isPinned) return old;
       const { pinned: _, ...open } = old;
@@ -159,7 +245,8 @@ export class SessionIndex {
    * Newest first. Without filters it reads the rows of the page only. With filters it reads at most `sessionsScanRowsMax`
    * rows, newest first, and `total` counts the matches among them.
    */
-  query(query: SessionQuery): { rows: SessionRow[]; total: number } {
+  async query(query: SessionQuery): Promise<{ rows: SessionRow[]; total: number }> {
+    await this.#catchUp();
     const { limit, offset, agentIds, activeSinceMs, label, search, archived } = query;
     if ([agentIds, activeSinceMs, label, search, archived].every((filter) => filter === undefined)) {
       const total = this.#environment.get<number>(["c"]) ?? 0;
@@ -167,7 +254,7 @@ export class SessionIndex {
     }
     const candidates =
       label === undefined
-        ? this.#newest(activeSinceMs ?? 0, 0, this.#scanRowsMax)
+        ? this.#newest(activeSinceMs ?? 0, 0, this.#options.scanRowsMax)
         : this.withLabel(label).toSorted(newestFirst);
     const rows: SessionRow[] = [];
     let total = 0;
@@ -180,7 +267,11 @@ export class SessionIndex {
   }
 
   /** Behind a place, the one without activity for longest first. `next` is absent when there are no more. */
-  oldest(after: IndexPlace | undefined, limit: number): { readonly rows: SessionRow[]; readonly next?: IndexPlace } {
+  async oldest(
+    after: IndexPlace | undefined,
+    limit: number,
+  ): Promise<{ readonly rows: SessionRow[]; readonly next?: IndexPlace }> {
+    await this.#catchUp();
     const start = after === undefined ? ["u", 0] : ["u", ...after, 0];
     const keys = Array.from(this.#environment.entries({ start, end: ["u", top], limit }), ({ key }) => key);
     const rows = keys.flatMap(([, , key]) => this.#environment.get<SessionRow>(["s", key as string]) ?? []);
@@ -192,7 +283,8 @@ export class SessionIndex {
   }
 
   /** How many sessions each agent has among the next `limit` in the order of their keys. */
-  count(after: string | undefined, limit: number): SessionCounts {
+  async count(after: string | undefined, limit: number): Promise<SessionCounts> {
+    await this.#catchUp();
     const start = after === undefined ? ["s", 0] : ["s", after, 0];
     const counts: Record<string, number> = {};
     let last: string | undefined;
@@ -239,6 +331,26 @@ export class SessionIndex {
     environment.put(["i", keyText(row.sessionId)], key);
     if (row.label !== undefined) environment.put(["l", keyText(row.label), key], 0);
   }
+}
+
+function rowAfter(old: SessionRow | undefined, head: SessionHead): SessionRow {
+  const choices = old?.sessionId === head.sessionId ? old.choices : lastingChoices(old?.choices);
+  return {
+    ...head,
+    ...(old?.label === undefined ? {} : { label: old.label }),
+    ...(old?.pinned === undefined ? {} : { pinned: old.pinned }),
+    ...(choices === undefined ? {} : { choices }),
+    createdAtMs: Math.min(old?.createdAtMs ?? head.createdAtMs, head.createdAtMs),
+  };
+}
+
+function usageOf({ key, agentId, sessionId, spent }: SessionHead): readonly UsageRow[] {
+  return spent === undefined ? [] : [{ key, agentId, sessionId, ...spent }];
+}
+
+/** Whether what the second has taken on a day stands for what the first has. */
+function isSameSum(a: SessionHead, b: SessionHead): boolean {
+  return a.sessionId === b.sessionId && a.spent?.day === b.spent?.day;
 }
 
 /** A transcript only grows, so the number of its messages says which of two heads is newer. */

@@ -117,8 +117,8 @@ export function makeSessionRows(parts: {
       const notices = wantNotices === true ? agent.notices(sessionKey) : [];
       return { sessionId, ...index.choicesOf(sessionKey, sessionId), ...(notices.length === 0 ? {} : { notices }) };
     },
-    countSessions: async (after) => index.count(after, parts.retentionRowsMax),
-    staleSessions: async (query) => findStale(index, parts.journal, query),
+    countSessions: (after) => index.count(after, parts.retentionRowsMax),
+    staleSessions: (query) => findStale(index, parts.journal, query),
     async pruneSession(found, atMs) {
       const row = index.get(found.key);
       if (

@@ -8,8 +8,8 @@ import type { SessionRow } from "./port.ts";
 import type { StaleQuery, StaleSessions } from "./retention-rows.ts";
 import type { SessionIndex } from "./session-index.ts";
 
-export function findStale(index: SessionIndex, journal: JournalView, query: StaleQuery): StaleSessions {
-  const { rows, next } = index.oldest(query.after, query.limit);
+export async function findStale(index: SessionIndex, journal: JournalView, query: StaleQuery): Promise<StaleSessions> {
+  const { rows, next } = await index.oldest(query.after, query.limit);
   const over: Record<string, number> = { ...query.over };
   const works = new Map<string, ReturnType<typeof openWork>>();
   const workOf = (agentId: string): ReturnType<typeof openWork> => {

@@ -97,7 +97,8 @@ test.each([
 });
 
 test.each([
-  ["hello", { registry: 1, journal: 1, sessions: 1 }],
+  ["hello", { registry: 0, journal: 1, sessions: 1 }],
+  // A list of sessions shows what has just happened.
   ["which sessions are there?", { registry: 1, journal: 1, sessions: 3 }],
 ])("commits of one turn: %s", async (text, expected) => {
   const opened = new Map<string, Environment>();
@@ -111,10 +112,16 @@ test.each([
     { exists: memory.exists, ...(memory.blobs === undefined ? {} : { blobs: memory.blobs }) },
   );
   const stateDir = await newStateDir();
-  const store = await openStore(placesOf(stateDir), environments);
+  // The index of sessions is written for many turns at once, which nothing here waits for.
+  const store = await openStore(placesOf(stateDir), environments, { bounds: { indexLateMs: 600_000 } });
   onTestFinished(() => store.close());
   const commits = () =>
     Object.fromEntries([...opened].map(([dir, environment]) => [path.basename(dir), environment.commits()]));
   const found = await each(await open(store, stateDir), text, commits);
-  expect(found).toEqual(expected);
+  const { journal: appends, ...others } = expected;
+  const { journal, ...rest } = found as typeof expected;
+  expect(rest).toEqual(others);
+  // What was written of the index lets rows of the journal go: with the next message, or by themselves where that takes its time.
+  expect(journal).toBeGreaterThanOrEqual(appends);
+  expect(journal).toBeLessThanOrEqual(appends + others.registry);
 });

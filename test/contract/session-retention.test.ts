@@ -115,19 +115,19 @@ test("a session whose turn runs stays, and so does the main session under any na
 test("beyond maxDiskBytes what has ended goes first, then the oldest that may end, until it is below highWaterBytes", async () => {
   const { gateway, pass, cleanup } = await open({ bytes: { max: 110_000, low: 90_000 } });
   const text = "x".repeat(5_000);
-  for (const name of ["reset", "a", "b", "c", "d", "e"]) {
+  const remember = async (name: string): Promise<void> => {
     await gateway.reply("main", `remember that ${text}`, `agent:main:hook:${name}`);
+    // What is settled goes with the next message once the index of sessions is written, which a listing waits for.
+    await gateway.store.sessions({ limit: 1, offset: 0 });
     pass(1_000);
-  }
+  };
+  for (const name of ["reset", "a", "b", "c", "d", "e"]) await remember(name);
   await gateway.doors.rpc(client, "sessions.patch", { key: "agent:main:hook:b", pinned: true });
   await gateway.doors.rpc(client, "sessions.reset", { key: "agent:main:hook:reset" });
   const before = await gateway.store.storedBytes("main");
   expect(before).toBeLessThanOrEqual(110_000);
   expect(await cleanup()).toMatchObject({ agents: [] });
-  for (const name of ["f", "g", "h"]) {
-    await gateway.reply("main", `remember that ${text}`, `agent:main:hook:${name}`);
-    pass(1_000);
-  }
+  for (const name of ["f", "g", "h"]) await remember(name);
   const full = await gateway.store.storedBytes("main");
   expect(full).toBeGreaterThan(110_000);
   expect(await cleanup({ enforce: false })).toMatchObject({

@@ -1,0 +1,163 @@
+/** The index of sessions: what turns change is read at once, written late, and not lost meanwhile. */
+import { describe, expect, it } from "vitest";
+import type { Environment } from "../../../runtime/store/environment.ts";
+import { memoryEnvironments } from "../../../runtime/store/memory-environment.ts";
+import { type SessionHead, SessionIndex } from "../../../runtime/store/session-index.ts";
+import { SettledRows } from "../../../runtime/store/settled-rows.ts";
+import { openStore } from "../../../runtime/store/store.ts";
+import { beginOf, commitOf, envelope } from "../../contract/store-envelopes.ts";
+
+const never = 600_000;
+const key = "agent:ann:main";
+const all = { limit: 100, offset: 0 };
+const days = { fromDay: 0, toDay: 100, limit: 100 };
+
+const head = (messages: number, changes: Partial<SessionHead> = {}): SessionHead => ({
+  key,
+  agentId: "ann",
+  sessionId: "s1",
+  kind: "main",
+  channel: "webhook",
+  createdAtMs: 1,
+  updatedAtMs: messages,
+  messages,
+  lastPreview: `${messages}`,
+  ...changes,
+});
+
+const spentOn = (day: number, input: number): Pick<SessionHead, "spent"> => ({
+  spent: { day, tokens: { input, output: 0 } },
+});
+
+async function openIndex() {
+  const environment: Environment = await memoryEnvironments(new Map())("/registry");
+  let told = 0;
+  const index = new SessionIndex(environment, { scanRowsMax: 100, lateMs: never, onWritten: () => void told++ });
+  const stored = () => environment.get<{ messages: number }>(["s", key])?.messages;
+  return { environment, index, stored, told: () => told };
+}
+
+describe("the index of sessions", () => {
+  it("gives what waits as if it were written, and writes that of many turns at once", async () => {
+    const { environment, index, stored, told } = await openIndex();
+    await index.label(key, "mine", () => head(0));
+    const before = environment.commits();
+    for (const messages of [2, 4]) index.updateLater(head(messages));
+    expect(index.updateLater(head(2, { key: "agent:ann:other", sessionId: "s2" }))).toMatchObject({ messages: 2 });
+    expect(index.updateLater(head(2))).toMatchObject({ messages: 4, label: "mine" });
+    expect(index.get(key)).toMatchObject({ messages: 4, label: "mine" });
+    expect(await index.find(key)).toMatchObject({ messages: 4 });
+    expect(index.withLabel("mine")).toMatchObject([{ messages: 4 }]);
+    expect([stored(), environment.commits(), told()]).toEqual([0, before, 0]);
+    expect([index.changes.made(), index.changes.written()]).toEqual([3, 0]);
+    expect(await index.query(all)).toMatchObject({ rows: [{ messages: 4, label: "mine" }, { messages: 2 }], total: 2 });
+    expect([stored(), environment.commits() - before, told()]).toEqual([4, 1, 1]);
+    expect(index.changes.written()).toBe(3);
+    await index.flush();
+    expect(environment.commits() - before).toBe(1);
+  });
+
+  it.each([
+    ["by its session id", (index: SessionIndex) => index.find("s1")],
+    ["by age", (index: SessionIndex) => index.oldest(undefined, 10).then(({ rows }) => rows[0])],
+    ["counted", (index: SessionIndex) => index.count(undefined, 10).then(({ counts }) => counts["ann"])],
+    ["by what it took", (index: SessionIndex) => index.usage(days).then((rows) => rows[0])],
+  ])("finds a session that waits %s", async (_how, find) => {
+    const { index } = await openIndex();
+    index.updateLater(head(2, spentOn(1, 5)));
+    expect(await find(index)).toBeDefined();
+  });
+
+  it("writes what waits with whatever is written before", async () => {
+    const { environment, index, stored } = await openIndex();
+    index.updateLater(head(2));
+    await index.pin("agent:ann:none", true);
+    expect([stored(), environment.commits()]).toEqual([2, 1]);
+    index.updateLater(head(4));
+    expect(await index.pin(key, true)).toMatchObject({ messages: 4, pinned: true });
+    expect(index.get(key)).toMatchObject({ messages: 4, pinned: true });
+    await index.flush();
+    expect(environment.commits()).toBe(2);
+  });
+
+  it("lets a session that begins anew stand, and keeps what it took before and on another day", async () => {
+    const { index } = await openIndex();
+    index.updateLater(head(2, spentOn(1, 5)));
+    index.updateLater(head(4, spentOn(2, 6)));
+    index.updateLater(head(6, spentOn(2, 7)));
+    expect(await index.update(head(0, { sessionId: "s2" }))).toMatchObject({ sessionId: "s2", messages: 0 });
+    index.updateLater(head(2, { sessionId: "s2", ...spentOn(2, 1) }));
+    expect(index.get(key)).toMatchObject({ sessionId: "s2", messages: 2 });
+    const rows = (await index.usage(days)).map(({ day, sessionId, tokens }) => `${day} ${sessionId} ${tokens.input}`);
+    expect(new Set(rows)).toEqual(new Set(["1 s1 5", "2 s1 7", "2 s2 1"]));
+  });
+
+  it("keeps what could not be written for the next write, of its own session as well", async () => {
+    const { environment, index, stored, told } = await openIndex();
+    const write = environment.write.bind(environment);
+    const refuse = { write: <T>(change: () => T) => write(() => (change(), Promise.reject<T>(new Error("full")))) };
+    index.updateLater(head(2));
+    Object.assign(environment, refuse);
+    await expect(index.flush()).rejects.toThrow();
+    await expect(index.archive(key, true, 5)).rejects.toThrow();
+    expect(await index.find(key)).toMatchObject({ messages: 2 });
+    expect([index.changes.written(), told(), stored()]).toEqual([0, 0, undefined]);
+    Object.assign(environment, { write });
+    await index.flush();
+    expect([index.changes.written(), told(), stored()]).toEqual([1, 1, 2]);
+  });
+});
+
+it("settled rows go when what was changed before them is written, in order, so many at a time", () => {
+  const counts = { made: 1, written: 0 };
+  const rows = new SettledRows({ made: () => counts.made, written: () => counts.written });
+  rows.add("a");
+  counts.made = 2;
+  rows.add("b");
+  rows.add("a");
+  rows.add("c");
+  expect(rows.next(10)).toEqual([]);
+  counts.written = 1;
+  expect(rows.next(10)).toEqual(["a"]);
+  rows.delete("a");
+  expect(rows.next(10)).toEqual([]);
+  counts.written = 2;
+  expect(rows.next(1)).toEqual(["b"]);
+  expect([rows.next(10), rows.has("a"), rows.has("c"), rows.size]).toEqual([["b", "c"], false, true, 2]);
+});
+
+it("an envelope stays on the disk until the index has what its turn changed", async () => {
+  const opened: Environment[] = [];
+  const memory = memoryEnvironments(new Map());
+  const open = async (dir: string) => {
+    const environment = await memory(dir);
+    opened.push(environment);
+    return environment;
+  };
+  const places = { stateDir: "/state", agents: [{ agentId: "ann", sessionsDir: "/sessions" }] };
+  const store = await openStore(places, Object.assign(open, { exists: memory.exists }), {
+    bounds: { indexLateMs: never },
+  });
+  const isThere = (id: string): boolean => opened.some((environment) => environment.get(["i", id]) !== undefined);
+  const mail = envelope("a");
+  await store.append(mail);
+  await store.begin(beginOf(mail));
+  await store.commit(commitOf(mail));
+  await store.settle("a");
+  await store.append(envelope("b"));
+  expect(isThere("a")).toBe(true);
+  expect(await store.session(mail.header.sessionKey)).toMatchObject({ messages: 2 });
+  await store.sessions(all);
+  await store.append(envelope("c"));
+  expect(isThere("a")).toBe(false);
+  await store.begin(beginOf(envelope("b")));
+  await store.commit(commitOf(envelope("b")));
+  const registry = opened.find((environment) => environment.get(["s", mail.header.sessionKey]) !== undefined);
+  const written = () => registry?.get<{ messages: number }>(["s", mail.header.sessionKey])?.messages;
+  expect(written()).toBe(2);
+  await store.bury("c", "dropped", "nobody wants it");
+  expect([isThere("c"), written()]).toEqual([false, 4]);
+  await store.settle("b");
+  await store.close();
+  expect(isThere("b")).toBe(false);
+});
