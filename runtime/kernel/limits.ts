@@ -205,6 +205,8 @@ export const limits = {
   laneWeightMax: 100,
   /** Session states that one cell keeps in memory; the least recently used is dropped and read again when needed. */
   sessionsPerCellMax: 512,
+  /** Sessions of which the main thread remembers that nobody chose with `/send` whether they may speak; the store is asked about others. */
+  plainSessionsKnownMax: 4_096,
   /** Sub-agent runs under way in the whole gateway, waiting ones included: each has an entry and, at work, a cell. */
   runsMax: 1_000,
   /** Generations of sub-agents, and children of one session at a time, that a config may allow. Source: behaviour §3.5. */

@@ -348,6 +348,7 @@ export class OpenStore implements Store {
   sessions: Store["sessions"] = (query) => this.#run(() => this.#index.query(query));
   usage: Store["usage"] = (query) => this.#run(() => this.#index.usage(query));
   session: Store["session"] = (key) => this.#run(async () => this.#index.get(key));
+  chosenSending: Store["chosenSending"] = (key) => this.#run(async () => this.#index.get(key)?.choices?.sendPolicy);
   findSession: Store["findSession"] = (reference) => this.#run(() => this.#index.find(reference));
   sessionsWithLabel: Store["sessionsWithLabel"] = (label) => this.#run(async () => this.#index.withLabel(label));
   archiveSession: Store["archiveSession"] = (...args) => this.#inSession(args[0], () => this.#index.archive(...args));

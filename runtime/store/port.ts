@@ -24,7 +24,7 @@ import type {
 } from "../kernel/envelope.ts";
 import type { RunEnd, RunRow } from "../kernel/run-rows.ts";
 import type { AuditLog } from "../kernel/audit-types.ts";
-import type { ChoiceChange } from "../kernel/session-choices.ts";
+import type { ChoiceChange, SessionChoices } from "../kernel/session-choices.ts";
 import type { AuditCheck, AuditEntry, AuditPage, AuditQuery, AuditReach, AuditRow } from "./audit-rows.ts";
 import type { ExpiredTranscripts, SessionCounts, StaleQuery, StaleSessions, TranscriptRule } from "./retention-rows.ts";
 import type { RunQuery, SpawnedRun, StoredRun } from "./stored-run.ts";
@@ -251,6 +251,8 @@ export interface Store {
    */
   sessions(query: SessionQuery): Promise<{ readonly rows: readonly SessionRow[]; readonly total: number }>;
   session(key: string): Promise<SessionRow | undefined>;
+  /** What somebody chose for this session with `/send`; undefined: nothing, or there is no such session. */
+  chosenSending(key: string): Promise<SessionChoices["sendPolicy"]>;
   /** What models took, the newest day first; also of sessions that began anew or are gone, for `limits.usageDaysKept` days. */
   usage(query: UsageQuery): Promise<readonly UsageRow[]>;
   /** Also by `sessionId`. */

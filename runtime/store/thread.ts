@@ -1,6 +1,7 @@
 /** The main thread's side of the store: the same interface, the work in a thread of its own. */
 import { entryUrl } from "../thread/entries.ts";
 import { startTrustedThread } from "../thread/trusted-thread.ts";
+import { rememberSending } from "./known-sending.ts";
 import type { Store, StorePlaces } from "./port.ts";
 import type { StoreThreadInit } from "./store-thread.ts";
 
@@ -30,7 +31,8 @@ export async function startStoreThread({ places, options, onLost }: StoreThreadO
       await stop();
     }
   };
+  const own: Partial<Store> = { ...rememberSending(remote), close: () => (closed ??= close()) };
   return new Proxy<Store>(remote, {
-    get: (target, method) => (method === "close" ? () => (closed ??= close()) : Reflect.get(target, method)),
+    get: (target, method) => Reflect.get(Object.hasOwn(own, method) ? own : target, method),
   });
 }

@@ -7,7 +7,7 @@ import { type HoldHook, makeHoldHook } from "./hook-events.ts";
 import type { IngressDeps } from "./ingress.ts";
 import { isSubagentKey, mainSessionKey, sessionKind } from "../routing/index.ts";
 import { makeJobWatchdog } from "./job-watchdog.ts";
-import { makeWhyNoSending } from "./send-policy.ts";
+import { makeWhyNoSending, type SendPolicyDeps } from "./send-policy.ts";
 import { makeStop, type StopWorkDeps } from "./stop-work.ts";
 import { makeCronTool } from "./tools/cron.ts";
 import type { Tool } from "./tools/table.ts";
@@ -29,7 +29,8 @@ export interface Clock {
 }
 
 export type ClockDeps = Omit<HeartbeatsDeps & CronDeps, "newId" | "timeZone" | "isOpen" | "heartbeatMs"> &
-  Pick<StopWorkDeps, "kernel" | "store"> & {
+  Pick<StopWorkDeps, "kernel" | "store"> &
+  Pick<SendPolicyDeps, "store"> & {
     /** Says something to whom a turn was for, in place of an answer. */
     readonly answer: IngressDeps["answer"];
   };

@@ -8,16 +8,22 @@ import type { ChannelRoute } from "./answers.ts";
 
 export interface SendPolicyDeps {
   readonly config: Pick<ResolvedConfig, "session">;
-  readonly store: Pick<Store, "session">;
+  readonly store: Pick<Store, "session" | "chosenSending">;
 }
 
 /** Undefined: it may. With a route: of an answer that goes this way. */
 export type WhyNoSending = (sessionKey: string, route?: ChannelRoute) => Promise<Refusal | undefined>;
 
 export function makeWhyNoSending({ config, store }: SendPolicyDeps): WhyNoSending {
+  /** Where its last message came from matters to rules alone. */
+  const rowOf = async (speaker: string): Promise<Parameters<typeof sendingOf>[2]> => {
+    if (config.session.sendPolicy.rules.length > 0) return store.session(speaker);
+    const sendPolicy = await store.chosenSending(speaker);
+    return sendPolicy === undefined ? undefined : { choices: { sendPolicy } };
+  };
   return async (sessionKey, route) => {
     for (const speaker of new Set([sessionKey, route?.onBehalfOf ?? sessionKey])) {
-      const { action, by } = sendingOf(config, speaker, await store.session(speaker), route);
+      const { action, by } = sendingOf(config, speaker, await rowOf(speaker), route);
       if (action === "allow") continue;
       return {
         code: "CLOISTER_CAPABILITY_DENIED",

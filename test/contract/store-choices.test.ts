@@ -61,10 +61,13 @@ describe.each(storeKinds)("choices for a session in the store: %s", (kind) => {
     await kept.store.setChoices(key, "ann", { model: "p/m", sendPolicy: "deny" }, 5);
     await kept.store.resetSession(key, "ann", 6);
     expect(await chosen()).toEqual({ sendPolicy: "deny" });
+    expect(await kept.store.chosenSending(key)).toBe("deny");
     await kept.reopen();
     expect(await turn("e2")).toEqual({ sendPolicy: "deny" });
     await kept.store.setChoices(key, "ann", { sendPolicy: null }, 7);
     expect(await chosen()).toBeUndefined();
+    expect(await kept.store.chosenSending(key)).toBeUndefined();
+    expect(await kept.store.chosenSending("agent:ann:nobody")).toBeUndefined();
   });
 
   it("of a sub-agent's run are those of its session from the start", async () => {

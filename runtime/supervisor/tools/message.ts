@@ -23,7 +23,7 @@ import { defineTool, fault, forbidden, type Tool } from "./table.ts";
 
 export interface MessageDeps {
   readonly config: Pick<ResolvedConfig, "channelDefaults" | "accountsOn" | "bindings" | "session">;
-  readonly store: Pick<Store, "session">;
+  readonly store: Pick<Store, "session" | "chosenSending">;
   readonly pairings: () => Pick<PairingRegistry, "find">;
   readonly carriesAnswers: (channel: string, accountId: string) => boolean;
   readonly post: Post;

@@ -19,6 +19,7 @@ function open(sendPolicy?: "deny", sessionKey = main) {
   let row = sendPolicy === undefined ? undefined : ({ choices: { sendPolicy } } as SessionRow);
   const store = {
     session: async (key: string) => (key === sessionKey ? row : undefined),
+    chosenSending: async (key: string) => (key === sessionKey ? row?.choices?.sendPolicy : undefined),
     timers: async () => ({ rows: [], total: 0 }),
   };
   const desk = {

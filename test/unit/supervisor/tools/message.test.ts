@@ -21,7 +21,7 @@ function open(changes: Partial<MessageDeps> = {}) {
   const acted: unknown[] = [];
   const tool = makeMessageTool({
     config: { channelDefaults: {}, accountsOn: {}, bindings: [], session: sessionSettings },
-    store: { session: async () => undefined },
+    store: { session: async () => undefined, chosenSending: async () => undefined },
     pairings: () => ({ find: () => undefined }),
     carriesAnswers: () => true,
     post: async ({ id }, route, text) => {
