@@ -1,7 +1,7 @@
 /**
  * A CPU profile of a cell whose loop stands still, taken from outside before the cell is ended, so that the report says what it
- * computed. Node 24.8 and newer can (`worker.startCpuProfile`); it interrupts running JavaScript, and gets no answer from a cell
- * that waits in native code.
+ * computed. Node 24.8 and newer can (`worker.startCpuProfile`); it interrupts running JavaScript, and gets no answer in time from a cell
+ * that waits in native code or that the machine gives no CPU.
  *
  * V8 names no frame whose loop it compiled while it ran, before the profile began (on-stack replacement): such a function, with what was
  * compiled into it, counts as its caller, which may be the cell's own code. Functions that it calls otherwise are named.
@@ -37,7 +37,10 @@ export function startStuckProfile(worker: Worker): () => Promise<StuckProfile> {
   return async () => {
     const late = Promise.withResolvers<StuckProfile>();
     const timer = setTimeout(
-      () => late.resolve(missing(`the cell did not answer within ${limits.profileMs} ms: it waits in native code`)),
+      () =>
+        late.resolve(
+          missing(`the cell did not answer the profiler within ${limits.profileMs} ms: in native code, or without CPU`),
+        ),
       limits.profileMs,
     );
     const taken = take().catch((error: unknown) =>

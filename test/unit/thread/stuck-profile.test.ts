@@ -5,14 +5,14 @@ import { startStuckProfile } from "../../../runtime/thread/stuck-profile.ts";
 
 const workerWith = (startCpuProfile: () => Promise<unknown>): Worker => ({ startCpuProfile }) as unknown as Worker;
 
-it("says of a thread that does not answer that it waits in native code, when the time for a profile is over", async () => {
+it("says of a thread that does not answer what may hold it, when the time for a profile is over", async () => {
   vi.useFakeTimers();
   try {
     const taken = startStuckProfile(workerWith(() => new Promise(() => undefined)))();
     await vi.advanceTimersByTimeAsync(limits.profileMs);
     expect(await taken).toEqual({
       type: "missing",
-      why: `the cell did not answer within ${limits.profileMs} ms: it waits in native code`,
+      why: `the cell did not answer the profiler within ${limits.profileMs} ms: in native code, or without CPU`,
     });
   } finally {
     vi.useRealTimers();
