@@ -6,13 +6,13 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { nothingRead } from "../runtime/broker/secrets-read.ts";
 import { findPaths, loadConfig, resolveConfig } from "../runtime/config/index.ts";
 import { limits } from "../runtime/kernel/limits.ts";
 import type { Store, StoreCounters, StorePlaces } from "../runtime/store/port.ts";
 import { startStoreThread } from "../runtime/store/thread.ts";
 import { makeGateway } from "../runtime/supervisor/gateway.ts";
 import { type CellAssets, loadCellAssets } from "../runtime/thread/cell-assets.ts";
+import { quietEdge } from "../test/support/quiet-edge.ts";
 
 export interface GatewayHere {
   /** Says something to the agent's main session and gives its answer. */
@@ -84,15 +84,7 @@ export async function openGatewayHere(
       error: complain,
     },
   });
-  gateway.attachEdge({
-    tellOne: async () => true,
-    closeDevice: async () => undefined,
-    configure: async () => undefined,
-    setCallers: async () => undefined,
-    readSecrets: async () => nothingRead,
-    publish: () => undefined,
-    send: async () => ({ status: "sent" }),
-  });
+  gateway.attachEdge(quietEdge());
   await gateway.resume();
 
   const client = { connId: "bench", clientId: "bench", mode: "bench", scopes: ["operator.admin"] };

@@ -3,13 +3,13 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFil
 import os from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { nothingRead } from "../../runtime/broker/secrets-read.ts";
 import { findPaths, loadConfig, resolveConfig } from "../../runtime/config/index.ts";
 import type { ConfigFiles } from "../../runtime/config/last-good.ts";
 import type { Client } from "../../runtime/edge/port.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
 import { actorPath } from "../support/actors.ts";
 import { openGateway, type TestGateway } from "../support/gateway.ts";
+import { quietEdge } from "../support/quiet-edge.ts";
 
 const text = `// the office
 {
@@ -125,15 +125,7 @@ describe("a change of the file", () => {
 
   test("that the doors refuse is taken out of the file again", async () => {
     const { call, hash, now, gateway } = await open();
-    gateway.attachEdge({
-      tellOne: async () => true,
-      closeDevice: async () => undefined,
-      setCallers: async () => undefined,
-      readSecrets: async () => nothingRead,
-      configure: () => Promise.reject(new Error("no")),
-      publish: () => undefined,
-      send: async () => ({ status: "sent" }),
-    });
+    gateway.attachEdge(quietEdge({ configure: () => Promise.reject(new Error("no")) }));
     const raw = "{ session: { dmScope: 'per-peer' } }";
     await expect(call("config.patch", { raw, baseHash: await hash() })).rejects.toThrow("no");
     expect(now()).toBe(text);

@@ -2,11 +2,11 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { nothingRead } from "../../runtime/broker/secrets-read.ts";
 import type { ResolvedConfig } from "../../runtime/config/resolved.ts";
 import type { Applied } from "../../runtime/supervisor/config-desk.ts";
 import { actor, moduleOf } from "../support/actors.ts";
 import { makeConfig, openGateway, type TestAgent, type TestGateway } from "../support/gateway.ts";
+import { quietEdge } from "../support/quiet-edge.ts";
 
 const held = (id: string, more: Partial<TestAgent> = {}): TestAgent => ({ id, ...actor("holder"), ...more });
 
@@ -192,15 +192,7 @@ describe("a change that cannot be made", () => {
   test("leaves everything as it was when the doors refuse it", async () => {
     const gateway = await openGateway([held("main")]);
     const refuse = { code: "CLOISTER_CONFIG_INVALID" as const };
-    gateway.attachEdge({
-      tellOne: async () => true,
-      closeDevice: async () => undefined,
-      setCallers: async () => undefined,
-      readSecrets: async () => nothingRead,
-      configure: () => Promise.reject(Object.assign(new Error("no"), refuse)),
-      publish: () => undefined,
-      send: async () => ({ status: "sent" }),
-    });
+    gateway.attachEdge(quietEdge({ configure: () => Promise.reject(Object.assign(new Error("no"), refuse)) }));
     await expect(change(gateway, [held("main"), held("raul")])).rejects.toMatchObject(refuse);
     expect(gateway.agents().map(({ agentId }) => agentId)).toEqual(["main"]);
     expect(gateway.configDesk.status()).toMatchObject({ generation: 1, revision: "test" });

@@ -1,12 +1,12 @@
 /** Dead letters as an operator handles them, over the real kernel, cells and store: methods, counts, events, audit. */
 import { expect, test } from "vitest";
-import { nothingRead } from "../../runtime/broker/secrets-read.ts";
 import type { OutboundMessage, SendResult } from "../../channels/port.ts";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
 import type { Store } from "../../runtime/store/port.ts";
 import { actor, actorPath } from "../support/actors.ts";
 import { makeConfig, openGateway, type TestGateway } from "../support/gateway.ts";
 import { eventually } from "../support/eventually.ts";
+import { quietEdge } from "../support/quiet-edge.ts";
 
 const crasher = {
   ...actor("crasher"),
@@ -166,18 +166,14 @@ const webhook = {
 /** What the channel says to an answer is up to the test; gives the answers that came to it. */
 function answersOf(gateway: TestGateway, say: () => Promise<SendResult>): OutboundMessage[] {
   const came: OutboundMessage[] = [];
-  gateway.attachEdge({
-    tellOne: async () => true,
-    closeDevice: async () => undefined,
-    configure: async () => undefined,
-    setCallers: async () => undefined,
-    readSecrets: async () => nothingRead,
-    publish: () => undefined,
-    send: (message) => {
-      came.push(message);
-      return say();
-    },
-  });
+  gateway.attachEdge(
+    quietEdge({
+      send: (message) => {
+        came.push(message);
+        return say();
+      },
+    }),
+  );
   return came;
 }
 

@@ -1,9 +1,9 @@
 /** What goes on after a `sessions_send`, on a gateway with real cells (behaviour §3.4, AC-01.5, AC-01.6). */
 import { describe, expect, test } from "vitest";
-import { nothingRead } from "../../runtime/broker/secrets-read.ts";
 import { actor } from "../support/actors.ts";
 import { sessionSettings } from "../support/session-settings.ts";
 import { openGateway, type TestAgent, type TestGateway } from "../support/gateway.ts";
+import { quietEdge } from "../support/quiet-edge.ts";
 
 const talker = actor("talker");
 const siblings = { agentToAgent: { enabled: true, allow: ["main", "raul"] }, visibility: "all" as const };
@@ -180,15 +180,9 @@ describe("after a sessions_send", () => {
 
   test("an announce that its channel does not take is logged, and is a dead letter", async () => {
     const gateway = await open({ turns: 0, raul: { options: { announce: "news" } } });
-    gateway.attachEdge({
-      tellOne: async () => true,
-      closeDevice: async () => undefined,
-      configure: async () => undefined,
-      setCallers: async () => undefined,
-      readSecrets: async () => nothingRead,
-      publish: () => undefined,
-      send: async () => ({ status: "failed", reason: "the channel is gone", retry: false }),
-    });
+    gateway.attachEdge(
+      quietEdge({ send: async () => ({ status: "failed", reason: "the channel is gone", retry: false }) }),
+    );
     const result = await send(gateway, { agentId: "raul", message: "x" });
     expect(result).toMatchObject({ status: "ok" });
     const isLogged = (): boolean =>

@@ -3,11 +3,11 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import type { HeartbeatRule, ResolvedConfig } from "../../runtime/config/resolved.ts";
-import { nothingRead } from "../../runtime/broker/secrets-read.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
 import { actor } from "../support/actors.ts";
 import type { TestGateway } from "../support/gateway.ts";
 import { call, ended, minutes, row, rule, startMs, told, world } from "../support/heartbeats.ts";
+import { quietEdge } from "../support/quiet-edge.ts";
 
 describe("a heartbeat", () => {
   test("that was missed is one turn in the main session, which is no user's word, and comes on by its rhythm", async () => {
@@ -120,15 +120,9 @@ describe("a heartbeat", () => {
     const where = { target: "webhook", to: "group:team" };
     const { at, store } = await world([{ id: "main", module: "echo", heartbeat: rule(where) }], webhook);
     const lost = await at(30 * minutes);
-    lost.attachEdge({
-      tellOne: async () => true,
-      closeDevice: async () => undefined,
-      configure: async () => undefined,
-      setCallers: async () => undefined,
-      readSecrets: async () => nothingRead,
-      publish: () => undefined,
-      send: async () => ({ status: "failed", reason: "the receiver is gone", retry: false }),
-    });
+    lost.attachEdge(
+      quietEdge({ send: async () => ({ status: "failed", reason: "the receiver is gone", retry: false }) }),
+    );
     await expect
       .poll(() => call(lost, "last-heartbeat"))
       .toMatchObject({

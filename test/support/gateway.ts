@@ -1,5 +1,4 @@
 /** A gateway in this process: real kernel, real cells, a store in memory, a recorder instead of the edge. */
-import { nothingRead } from "../../runtime/broker/secrets-read.ts";
 import { loopBounds } from "./loop-bounds.ts";
 import { makeToolsStart } from "../../runtime/supervisor/tools/host-tools.ts";
 import { makeMemoryStart } from "../../runtime/supervisor/tools/memory.ts";
@@ -28,6 +27,7 @@ import { sharedSettings } from "./agent-settings.ts";
 import type { Level } from "./levels.ts";
 import { sessionSettings } from "./session-settings.ts";
 import { makeWatchers } from "./watchers.ts";
+import { quietEdge } from "./quiet-edge.ts";
 
 export interface TestGateway extends Gateway {
   readonly store: Store;
@@ -233,22 +233,19 @@ export async function openGateway(
     log,
   });
   open.push(gateway);
-  gateway.attachEdge({
-    tellOne: async () => true,
-    closeDevice: async () => undefined,
-    configure: async () => undefined,
-    setCallers: async () => undefined,
-    readSecrets: async () => nothingRead,
-    publish: (published) => {
-      events.push(...published);
-      changed();
-    },
-    send: async (message) => {
-      sent.push(message);
-      changed();
-      return { status: "sent" };
-    },
-  });
+  gateway.attachEdge(
+    quietEdge({
+      publish: (published) => {
+        events.push(...published);
+        changed();
+      },
+      send: async (message) => {
+        sent.push(message);
+        changed();
+        return { status: "sent" };
+      },
+    }),
+  );
   await gateway.doors.audience(true);
   await gateway.resume();
   const client = { connId: "test", clientId: "test", mode: "test", scopes: ["operator.admin"] };
