@@ -16,10 +16,14 @@ const newEnvironmentBytes = 262_144;
 /** One look serves all that is accepted in this time. */
 const freshMs = 100;
 
-/** Bytes that are free for this user. Infinite where the file system does not say. */
+/** Bytes that are free for this user. Infinite where the file system does not say: there only a write that fails tells that it is full. */
 function freeBytes(dir: string): number {
-  const { blocks, bavail, bsize } = statfsSync(dir);
-  return blocks === 0 ? Number.POSITIVE_INFINITY : bavail * bsize;
+  try {
+    const { blocks, bavail, bsize } = statfsSync(dir);
+    return blocks === 0 ? Number.POSITIVE_INFINITY : bavail * bsize;
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
 }
 
 /** Throws when less is free than is kept for what was accepted. */
