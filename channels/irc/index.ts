@@ -141,6 +141,8 @@ function openAccount(settings: IrcSettings, host: ChannelHost): ChannelAdapter {
       let socket: Socket | undefined;
       client.on("raw socket connected", (raw) => {
         socket = raw;
+        // A text and the question behind it are two writes: the second would wait until the server's system confirms the first, some 40 ms.
+        raw.setNoDelay(true);
         boundLines(raw, limits.ircLineBytesMax);
       });
       const closed = Promise.withResolvers<string>();

@@ -30,7 +30,8 @@ export async function openIrcGate({ port }: Pick<Ircd, "port">, watch: WatchChat
       ircd.destroy();
       for (const resolve of handled.values()) resolve();
     };
-    for (const socket of [account, ircd]) socket.on("error", end).on("close", end);
+    // What it asks comes in a write of its own, which else waits until the other side's system confirms the one before.
+    for (const socket of [account, ircd]) socket.setNoDelay(true).on("error", end).on("close", end);
 
     /** Resolves when the server has handled all that it was told before. */
     const flushed = async (): Promise<void> => {

@@ -1,7 +1,7 @@
 /** IRC over irc-framework, on a real server. */
-import { type AddressInfo, createServer } from "node:net";
+import { type AddressInfo, createServer, Socket } from "node:net";
 import tls from "node:tls";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { channel as module } from "../../../channels/irc/index.ts";
 import type { IrcSettings } from "../../../channels/irc/manifest.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
@@ -130,6 +130,16 @@ test("a network without the service is told to the operator, and the account goe
   await eventually(() => expect(logged.join()).toContain("not identified with the network"));
   await platform.say("hello");
   await eventually(() => expect(received).toHaveLength(1));
+});
+
+test("no line waits until the other side's system has confirmed the one before", async () => {
+  const set = vi.spyOn(Socket.prototype, "setNoDelay");
+  onTestFinished(() => set.mockRestore());
+  let port = 0;
+  const { send, platform } = await openChannel(makeRig({ prepare: async ({ ircd }) => (port = ircd.port) }));
+  expect(await send({ peer: platform.person.peer })).toMatchObject({ status: "sent" });
+  const own = set.mock.contexts.findIndex((socket) => (socket as Socket).remotePort === port);
+  expect(set.mock.calls[own]).toEqual([true]);
 });
 
 describe("TLS", () => {
