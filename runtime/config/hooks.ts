@@ -61,6 +61,3 @@ export function withoutAgent(sessionKey: string): string {
   const parsed = parseSessionKey(sessionKey);
   return parsed.shape === "agent" ? parsed.key.slice(`agent:${parsed.agentId}:`.length) : sessionKey;
 }
-
-/** Its text follows from the payload, so that who sends the payload chooses. */
-export const isTemplated = (text: string): boolean => text.includes("{{");

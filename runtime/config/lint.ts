@@ -2,12 +2,12 @@
  * What is allowed and is probably not meant. A warning names the key, says what will happen, and what would be written
  * instead; the gateway starts.
  */
+import { isTemplated } from "../edge/settings.ts";
 import { normalizeAgentId } from "../routing/ids.ts";
 import { findDefaultAgentId, listAgents, type NamedAgent, placeAgent } from "./agents.ts";
 import { readCredential } from "./credentials.ts";
 import type { Draft } from "./draft.ts";
 import { haveOwnHeartbeats, resolveHeartbeat } from "./heartbeat.ts";
-import { isTemplated } from "./hooks.ts";
 import { isMap } from "./is-map.ts";
 import { lintChannels } from "./channels/index.ts";
 import { lintGroups } from "./lint-groups.ts";

@@ -6,7 +6,7 @@
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import type { HookRequest } from "./port.ts";
-import type { HookMapping } from "./settings.ts";
+import { type HookMapping, isTemplated } from "./settings.ts";
 
 /** The first that fits, in the order of the config. `name` is what follows the path of the hooks. */
 export function findMapping(mappings: readonly HookMapping[], name: string, payload: unknown): HookMapping | undefined {
@@ -48,7 +48,7 @@ function sessionOf(
   payload: unknown,
 ): Pick<HookRequest, "sessionKey" | "configuredSession"> {
   if (sessionKey === undefined) return action === "wake" ? { configuredSession: "main" } : {};
-  if (!sessionKey.includes("{{")) return { configuredSession: sessionKey };
+  if (!isTemplated(sessionKey)) return { configuredSession: sessionKey };
   const made = renderTemplate(sessionKey, payload).trim();
   if (made.length > 0 && made.length <= limits.sessionKeyCharsMax) return { sessionKey: made };
   throw failure(

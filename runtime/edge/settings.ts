@@ -96,13 +96,16 @@ export interface HookMapping extends HookWishes {
   readonly action: "agent" | "wake";
   readonly name?: string;
   readonly agentId?: string;
-  /** With `{{…}}` in it the payload chooses. */
+  /** One that `isTemplated`: the payload chooses. */
   readonly sessionKey?: string;
   /** It waits for the agent's next heartbeat. */
   readonly atHeartbeat?: true;
   /** Absent: the payload as JSON. */
   readonly template?: string;
 }
+
+/** Its text follows from the payload, so that who sends the payload chooses. */
+export const isTemplated = (text: string): boolean => text.includes("{{");
 
 export interface WebhookSettings {
   readonly accounts: Readonly<Record<string, WebhookAccount>>;

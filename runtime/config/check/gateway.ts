@@ -2,7 +2,8 @@
 import { BlockList, isIPv6 } from "node:net";
 import { findGatewayAuth, findSharedSecret, readCredential } from "../credentials.ts";
 import type { Draft } from "../draft.ts";
-import { hasPrefix, isTemplated } from "../hooks.ts";
+import { isTemplated } from "../../edge/settings.ts";
+import { hasPrefix } from "../hooks.ts";
 import type { ConfigIssue, Path } from "../issue.ts";
 import { findHost, findPortVariable, isLoopback, parsePort } from "../listen.ts";
 import { makeIssue } from "../validate.ts";
