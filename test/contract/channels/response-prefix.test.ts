@@ -1,38 +1,26 @@
 /** What answers on Telegram begin with, however they leave: real kernel, cell and channel; the model answers when the test says so. */
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import type { AccountSettings } from "../../../channels/port.ts";
 import { startChannelThread } from "../../../runtime/supervisor/channels/start-channel.ts";
-import { makeMessage, openBotApi } from "../../support/bot-api.ts";
-import { groupsOf, makeConfig, openGateway } from "../../support/gateway.ts";
+import { openGateway } from "../../support/gateway.ts";
+import { blocksOfTalk, openTelegramTalk } from "../../support/telegram-talk.ts";
 import { makeTellingModel } from "../../support/telling-model.ts";
 
-const token = "1:A";
 const one = "The first paragraph of it.";
 const two = "The second paragraph of it.";
 
 async function open(settings: Partial<AccountSettings>) {
-  const api = await openBotApi();
-  onTestFinished(() => api.close());
-  api.addBot(token, "main_bot");
-  const config = makeConfig(
-    [{ id: "main", module: "assistant", model: "fake/m", groupChat: { identity: { name: "Ada" } } }],
+  const { config, said, has, push } = await openTelegramTalk(
+    { groupChat: { identity: { name: "Ada" } } },
+    { textChunkLimit: 100, ...settings },
     {
-      channels: { telegram: { default: { botToken: token, apiRoot: api.root, textChunkLimit: 100, ...settings } } },
       responsePrefixes: { usual: "Bot:", byChannel: { telegram: { usual: "auto", byAccount: {} } } },
-      blocks: { byDefault: false, charsMin: 10, charsMax: 90, prefers: "paragraph", wholeTexts: false, idleMs: 20 },
-      groups: groupsOf({ channels: { telegram: { dmPolicy: "open", allowFrom: ["*"] } } }),
-      bindings: [{ index: 0, agentId: "main", match: { channel: "telegram" } }],
+      blocks: { ...blocksOfTalk, charsMax: 90 },
     },
   );
   const model = makeTellingModel(`${one}\n\n`);
   const { startBroker } = model;
   const gateway = await openGateway([], {}, { config, startChannel: startChannelThread, startBroker });
-  const said = () =>
-    api.calls
-      .filter(({ method }) => ["sendMessage", "editMessageText", "deleteMessage"].includes(method))
-      .map(({ method, params }) => `${method} ${String(params["text"])}`);
-  const has = (line: string) => api.until(() => said().includes(line));
-  const push = (text: string) => api.push(token, { message: makeMessage({ text, message_id: 5 }) });
   const kept = async () => (await gateway.store.history("main", "agent:main:main", 10, 0)).rows.map(({ text }) => text);
   return { model, gateway, said, has, push, kept };
 }
