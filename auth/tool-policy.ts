@@ -7,6 +7,7 @@
  * In a step `deny` wins over `allow`, a non-empty `allow` removes everything else, and `alsoAllow` adds to the profile, the agent's
  * standing for the global one (of the sandbox's step: to its list). An empty `allow` says nothing.
  */
+import { partsOfModel } from "../runtime/kernel/model-name.ts";
 import { matchesPattern } from "../runtime/kernel/pairings.ts";
 import { expandTools, isNamed, mcpPrefix, type ToolProfile, toolProfiles } from "./tool-names.ts";
 import { neverForSubagents } from "./subagent-tools.ts";
@@ -290,7 +291,7 @@ function findProvider(
   model: string | undefined,
 ): { readonly key: string; readonly rules: ToolLists & { readonly profile?: ToolProfile } } {
   const full = model?.trim().toLowerCase() ?? "";
-  const name = [full, full.split("/")[0] ?? ""].find(
+  const name = [full, partsOfModel(full).provider].find(
     (candidate) => candidate !== "" && Object.hasOwn(byProvider, candidate),
   );
   return name === undefined

@@ -5,6 +5,7 @@
 import { failure, type Refusal, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import type { ModelEnd } from "../kernel/model-call.ts";
+import { partsOfModel } from "../kernel/model-name.ts";
 import { stoppedRefusal } from "../kernel/posts.ts";
 import { nanosPerDollar } from "../kernel/usage.ts";
 import type { Tellable } from "../thread/calls.ts";
@@ -426,11 +427,9 @@ function refusalOf(error: unknown, keys: readonly string[], asked: FullWay | und
   };
 }
 
-/** The provider is what stands before the first slash. Source: behaviour §1.3. */
 function findTarget({ providers }: ModelSettings, model: string): Target {
-  const slash = model.indexOf("/");
-  const provider = slash <= 0 ? undefined : own(providers, model.slice(0, slash));
-  const id = model.slice(slash + 1);
+  const { provider: named, id } = partsOfModel(model);
+  const provider = own(providers, named);
   if (provider === undefined || id === "")
     throw failure(
       "CLOISTER_MODEL_UNAVAILABLE",

@@ -1,4 +1,5 @@
 /** Models that no provider has: whoever is given one is not answered, and hears of it with the first message alone. */
+import { partsOfModel } from "../kernel/model-name.ts";
 import type { NamedAgent } from "./agents.ts";
 import type { Draft } from "./draft.ts";
 import { formatPath, type Path } from "./issue.ts";
@@ -30,8 +31,8 @@ export function lintModels(agents: readonly NamedAgent[], { config }: Draft): Co
     ]),
   ];
   return named.flatMap(({ path, model }) => {
-    const slash = model.indexOf("/");
-    if (slash > 0 && slash < model.length - 1 && providers.includes(model.slice(0, slash))) return [];
+    const { provider, id } = partsOfModel(model);
+    if (id !== "" && providers.includes(provider)) return [];
     return [
       {
         path: formatPath(path),

@@ -7,6 +7,7 @@ import { own } from "../broker/own.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { AgentStatus } from "../edge/port.ts";
 import { limits } from "../kernel/limits.ts";
+import { partsOfModel } from "../kernel/model-name.ts";
 import type { TimerRow } from "../store/port.ts";
 import { readAgentFile, statAgentFile } from "./agent-files.ts";
 import type { ChatCommand } from "./commands/table.ts";
@@ -160,9 +161,8 @@ function modelsOf({ agents, models: { catalogue, providers } }: Pick<ResolvedCon
       : [model, ...modelFallbacks, ...(subagents.model === undefined ? [] : [subagents.model.primary])],
   );
   return [...new Set([...ofAgents, ...catalogue])].map((reference) => {
-    const cut = reference.indexOf("/");
-    const id = reference.slice(cut + 1);
-    const provider = cut === -1 ? "unknown" : reference.slice(0, cut);
+    const { id, provider: named } = partsOfModel(reference);
+    const provider = named === "" ? "unknown" : named;
     const { name = id, contextWindow, reasoning, input } = own(own(providers, provider)?.models, id) ?? {};
     return {
       id,

@@ -4,6 +4,7 @@
  */
 import type { ModelSettings } from "../broker/port.ts";
 import { failure } from "../kernel/errors.ts";
+import { partsOfModel } from "../kernel/model-name.ts";
 import type { ChoiceChange, ElevatedLevel } from "../kernel/session-choices.ts";
 import type { SessionRow, Store } from "../store/port.ts";
 import type { Models } from "./models.ts";
@@ -100,7 +101,7 @@ export function makeSessionCare(deps: {
   const withProfile = async (agentId: string, change: ChoiceChange): Promise<ChoiceChange> => {
     const { model, authProfile } = change;
     if (typeof model !== "string" || typeof authProfile !== "string") return change;
-    const provider = model.slice(0, model.indexOf("/"));
+    const { provider } = partsOfModel(model);
     const names = await deps.profileNames(agentId, provider);
     if (names.includes(authProfile)) return change;
     const there = names.length === 0 ? "none" : names.slice(0, profilesToldMax).join(", ");

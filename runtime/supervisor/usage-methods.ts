@@ -2,6 +2,7 @@
 import type { ResolvedConfig } from "../config/resolved.ts";
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
+import { partsOfModel } from "../kernel/model-name.ts";
 import type { Tokens } from "../kernel/run-rows.ts";
 import { addTokens, nanosPerDollar, noTokens } from "../kernel/usage.ts";
 import type { Store } from "../store/port.ts";
@@ -185,7 +186,7 @@ function providersOf({ agents, models }: UsageDeps["config"]): readonly object[]
     ...(model === undefined ? [] : [model]),
     ...modelFallbacks,
   ]);
-  return [...new Set(named.map((model) => model.split("/")[0] ?? model))].toSorted().map((provider) => {
+  return [...new Set(named.map((model) => partsOfModel(model).provider || model))].toSorted().map((provider) => {
     const apiKey = models.providers[provider]?.apiKey;
     const problem =
       models.providers[provider] === undefined

@@ -6,6 +6,7 @@ import { own } from "../../broker/own.ts";
 import { makeProfiles, type ProfileProblem, type ProfileStore } from "../../broker/profiles.ts";
 import type { ModelSettings } from "../../broker/port.ts";
 import type { Renewed } from "../../broker/renewal.ts";
+import { partsOfModel } from "../../kernel/model-name.ts";
 import { modelSettingsOf } from "../../supervisor/model-settings.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
 import { orUnusable } from "../credential-file.ts";
@@ -87,7 +88,7 @@ async function findAll(
   agentId: string,
   model: string,
 ): Promise<Pick<ModelEntry, "credentials" | "problems">> {
-  const name = model.slice(0, Math.max(0, model.indexOf("/")));
+  const { provider: name } = partsOfModel(model);
   const provider = own(settings.providers, name);
   if (provider === undefined)
     return { credentials: [], problems: [{ id: `models.providers.${name}`, reason: "no_model" }] };

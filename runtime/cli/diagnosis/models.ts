@@ -1,6 +1,7 @@
 /** Models of agents whose provider has no credential: nothing else says so before the first message. */
 import { readProfiles } from "../../broker/profile-file.ts";
 import type { ResolvedConfig } from "../../config/index.ts";
+import { partsOfModel } from "../../kernel/model-name.ts";
 import type { Finding } from "./finding.ts";
 
 export async function checkModels(config: ResolvedConfig, prefix: string): Promise<readonly Finding[]> {
@@ -8,7 +9,7 @@ export async function checkModels(config: ResolvedConfig, prefix: string): Promi
   const shared = agents.find(({ id }) => id === defaultAgentId);
   const found = new Map<string, Finding>();
   for (const agent of agents) {
-    const id = agent.model?.slice(0, Math.max(0, agent.model.indexOf("/"))) ?? "";
+    const { provider: id } = partsOfModel(agent.model ?? "");
     const key = Object.hasOwn(models.providers, id) ? models.providers[id]?.apiKey : undefined;
     // What the configuration itself refers to is judged with its other references.
     if (key === undefined || !("missing" in key) || key.missing.startsWith("models.") || found.has(id)) continue;

@@ -17,6 +17,7 @@ import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
 import { type ConversationFacts, findGroupTools, findRules } from "../../groups/index.ts";
 import type { EnvelopeHeader } from "../../kernel/envelope.ts";
 import type { Refusal } from "../../kernel/errors.ts";
+import { partsOfModel } from "../../kernel/model-name.ts";
 import type { JudgedTurn } from "../../kernel/settings.ts";
 import { isSubagentKey, sessionKind } from "../../routing/index.ts";
 import type { Logger } from "../driver.ts";
@@ -186,7 +187,7 @@ function whyNoPatch(
 /** By its whole name, or by that at its provider. */
 function isOneOf(models: readonly string[], model: string): boolean {
   const name = model.toLowerCase();
-  return models.includes(name) || models.includes(name.slice(name.indexOf("/") + 1));
+  return models.includes(name) || models.includes(partsOfModel(name).id);
 }
 
 function refusalOf(what: string, { rule, key, remedy }: Removal): Refusal {
