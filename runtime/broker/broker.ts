@@ -5,7 +5,7 @@
 import { failure, type Refusal, toRefusal } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import type { ModelEnd } from "../kernel/model-call.ts";
-import { partsOfModel } from "../kernel/model-name.ts";
+import { partsOfModel, wholeModelName } from "../kernel/model-name.ts";
 import { stoppedRefusal } from "../kernel/posts.ts";
 import { nanosPerDollar } from "../kernel/usage.ts";
 import type { Tellable } from "../thread/calls.ts";
@@ -81,7 +81,8 @@ export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps
 
   async function answer(ask: BrokerAsk, signal: AbortSignal): Promise<ModelEnd> {
     const request = readRequest(ask.request, ask.tools);
-    const targets = allowedModels(settings, ask.agentId, ask.model).map((model) => findTarget(settings, model));
+    const wanted = wholeModelName(settings.aliases ?? {}, ask.model);
+    const targets = allowedModels(settings, ask.agentId, wanted).map((model) => findTarget(settings, model));
     /** What must not be in a message. */
     const keys: string[] = [];
     let asked: FullWay | undefined;

@@ -3,6 +3,7 @@ import { partsOfModel } from "../kernel/model-name.ts";
 import type { NamedAgent } from "./agents.ts";
 import type { Draft } from "./draft.ts";
 import { formatPath, type Path } from "./issue.ts";
+import { aliasesOf } from "./model-aliases.ts";
 import { providerNames } from "./models.ts";
 import type { ConfigWarning } from "./resolved.ts";
 
@@ -30,7 +31,7 @@ export function lintModels(agents: readonly NamedAgent[], { config }: Draft): Co
       ...namesIn([...path, "heartbeat", "model"], entry.heartbeat?.model),
     ]),
   ];
-  return named.flatMap(({ path, model }) => {
+  const unknown = named.flatMap(({ path, model }) => {
     const { provider, id } = partsOfModel(model);
     if (id !== "" && providers.includes(provider)) return [];
     return [
@@ -38,6 +39,25 @@ export function lintModels(agents: readonly NamedAgent[], { config }: Draft): Co
         path: formatPath(path),
         message: `is ${JSON.stringify(model)}, which names no provider of this gateway: it answers nothing`,
         remedy: `Write it as "provider/model"; the providers are ${providers.join(", ")}, and models.providers takes others.`,
+      },
+    ];
+  });
+  return [...lintAliases(config), ...unknown];
+}
+
+function lintAliases(config: Draft["config"]): ConfigWarning[] {
+  const aliases = aliasesOf(config);
+  return Object.entries(config.agents.defaults.models ?? {}).flatMap(([model, { alias }]) => {
+    const found = alias === undefined ? model : aliases[alias.toLowerCase()];
+    if (found === model) return [];
+    return [
+      {
+        path: formatPath(["agents", "defaults", "models", model, "alias"]),
+        message:
+          found === undefined
+            ? `is ${JSON.stringify(alias)}, by which no model can be named`
+            : `is ${JSON.stringify(alias)}, which stands for ${found}`,
+        remedy: 'Give it one of its own: a word without "/" and "@", other than "default".',
       },
     ];
   });

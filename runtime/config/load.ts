@@ -13,6 +13,7 @@ import { lintDraft } from "./lint.ts";
 import type { ConfigPaths, Env } from "./paths.ts";
 import type { ConfigWarning } from "./resolved.ts";
 import type { Lines } from "./file/lines.ts";
+import { withWholeModels } from "./model-aliases.ts";
 import { readSource, readText, type Texts } from "./file/source.ts";
 import { hideVariables, joinVariables, readEnvText, type Substituted, substituteVariables } from "./file/substitute.ts";
 import { validateConfig } from "./validate.ts";
@@ -89,7 +90,7 @@ export function checkSource(composed: Composed, input: CheckInput): LoadedConfig
   const written = { value, filled, places: composed.places };
   const verdict = validateConfig(written);
   if (!verdict.ok) throw configFailure(paths.configPath, hidden([...composed.issues, ...verdict.issues]));
-  const draft: Draft = { config: verdict.config, written, missing, paths, env, machine };
+  const draft: Draft = { config: withWholeModels(verdict.config), written, missing, paths, env, machine };
   const issues = [...composed.issues, ...checkDraft(draft)];
   if (issues.length > 0) throw configFailure(paths.configPath, hidden(issues));
   const inactive = findInactive(value);

@@ -12,6 +12,7 @@ import type { Path } from "./issue.ts";
 import type { ResolvedConfig } from "./resolved.ts";
 import { limits } from "../kernel/limits.ts";
 import { refOf } from "./credentials.ts";
+import { aliasesOf } from "./model-aliases.ts";
 import { secretOf } from "./secret-of.ts";
 import { isSecretName } from "./secrets.ts";
 
@@ -46,6 +47,7 @@ export function resolveModels(draft: Draft): ResolvedConfig["models"] {
   return {
     providers: Object.fromEntries(providerNames(draft.config).map((id) => [id, resolveProvider(id, draft)])),
     catalogue: Object.keys(agents.defaults.models ?? {}),
+    aliases: aliasesOf(draft.config),
     authOrder: auth.order,
     ...imagesOf(draft),
     variables: Object.fromEntries(

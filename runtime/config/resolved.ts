@@ -374,7 +374,7 @@ export interface ResolvedConfig {
   /** Where models are; goes to the broker and nowhere else: it holds keys. */
   readonly models: Pick<
     ModelSettings,
-    "providers" | "catalogue" | "authOrder" | "variables" | "imageModel" | "pictureBytesMax"
+    "providers" | "catalogue" | "aliases" | "authOrder" | "variables" | "imageModel" | "pictureBytesMax"
   >;
   /** Programs whose tools agents may call; `servers` goes to their thread and nowhere else: it holds secrets. */
   readonly mcp: Pick<McpSettings, "servers" | "idleMs"> & { readonly rules: readonly McpRules[] };

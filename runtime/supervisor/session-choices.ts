@@ -8,6 +8,7 @@ import { findThinking } from "../config/agent-settings.ts";
 import type { ResolvedAgent } from "../config/resolved.ts";
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
+import { wholeModelName } from "../kernel/model-name.ts";
 import {
   type ChoiceChange,
   type SessionChoices,
@@ -25,9 +26,9 @@ export interface AskedChoices {
   readonly byAgent?: true | undefined;
 }
 
-/** @throws CLOISTER_CAPABILITY_DENIED and CLOISTER_REQUEST_INVALID, with what may be chosen. */
+/** What is chosen is the whole name, also where an alias was asked for. @throws CLOISTER_CAPABILITY_DENIED and CLOISTER_REQUEST_INVALID, with what may be chosen. */
 export function readChoices(
-  settings: Pick<ModelSettings, "agents" | "catalogue" | "channelModels">,
+  settings: Pick<ModelSettings, "agents" | "catalogue" | "channelModels" | "aliases">,
   agentId: string,
   { model, thinking, verbose, byAgent }: AskedChoices,
 ): ChoiceChange {
@@ -45,12 +46,12 @@ export function readChoices(
 const isDefault = (asked: string | null): asked is null => asked === null || asked.trim().toLowerCase() === "default";
 
 function readModel(
-  settings: Parameters<typeof allowedModels>[0],
+  settings: Parameters<typeof readChoices>[0],
   agentId: string,
   asked: string,
   byAgent: boolean,
 ): ChoiceChange {
-  const model = asked.trim();
+  const model = wholeModelName(settings.aliases ?? {}, asked.trim());
   if (model === "" || model.length > limits.modelNameCharsMax)
     throw failure(
       "CLOISTER_REQUEST_INVALID",

@@ -55,7 +55,7 @@ export type ModelThinking = ThinkingLevel;
 
 export interface ModelRequest {
   /**
-   * `provider/model`. Absent: the agent's model, and its fallbacks when that one is not to be had. A model that is named is tried alone;
+   * `provider/model` or its alias. Absent: the agent's model, and its fallbacks when that one is not to be had. A model that is named is tried alone;
    * it has to be one of the agent's or in `agents.defaults.models`.
    */
   readonly model?: string;

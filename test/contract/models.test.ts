@@ -64,9 +64,12 @@ test("structured answers are values; what is no JSON is refused by its code", as
 });
 
 test("an agent names its own models and those of the catalogue, and no other", async () => {
-  const gateway = await open([scripted], { modelFallbacks: ["scripted/demo"] }, { catalogue: ["scripted/dear"] });
-  const requests = [{ model: "scripted/dear" }, { model: "scripted/demo" }, { model: "anthropic/claude" }];
+  const models = { catalogue: ["scripted/dear"], aliases: { costly: "scripted/dear" } };
+  const gateway = await open([scripted], { modelFallbacks: ["scripted/demo"] }, models);
+  const names = ["scripted/dear", "Costly", "scripted/demo", "anthropic/claude"];
+  const requests = names.map((model) => ({ model }));
   expect(await told(gateway, { requests, prompt: "hi" })).toEqual([
+    { text: "dear", pieces: ["dear"] },
     { text: "dear", pieces: ["dear"] },
     { text: "You said hi.", pieces: expect.any(Array), costUsd: expect.any(Number) },
     { code: "CLOISTER_CAPABILITY_DENIED" },

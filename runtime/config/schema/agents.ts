@@ -39,7 +39,7 @@ const agentKeys = {
     filledText().optional(),
   ),
   model: key(
-    "Model of the agent: `provider/model` alone, or `{ primary, fallbacks }` with those that are tried after it.",
+    "Model of the agent: `provider/model`, or its alias, alone, or `{ primary, fallbacks }` with those that are tried after it.",
     model().optional(),
   ),
   budget: key(
@@ -208,7 +208,10 @@ const defaults = z.strictObject({
       .record(
         filledText(),
         z.strictObject({
-          alias: later("names for models", "A short name.", z.string().optional()),
+          alias: key(
+            "A short name, of one word without `/` and `@`: wherever a model is named it may stand instead. Case does not matter.",
+            z.string().optional(),
+          ),
           params: later("model parameters", "Parameters of calls.", anyMap().optional()),
         }),
       )

@@ -87,7 +87,7 @@ export const channels = z
         .optional(),
     ),
     modelByChannel: key(
-      "Which model answers where, as channel → id of a room, a topic or a person, or `*` for the rest → `provider/model`. It takes the place of the agent's, whose fallbacks stay; what was chosen for the session goes before it.",
+      "Which model answers where, as channel → id of a room, a topic or a person, or `*` for the rest → `provider/model` or its alias. It takes the place of the agent's, whose fallbacks stay; what was chosen for the session goes before it.",
       z.record(filledText(), z.record(filledText(), filledText())).optional(),
     ),
   })

@@ -48,10 +48,10 @@ export const heartbeat = () =>
       ),
       lightContext: key("Of the workspace, show HEARTBEAT.md alone. Default: false.", z.boolean().optional()),
       model: key(
-        "Which model answers, as `provider/model`. Default: the agent's.",
+        "Which model answers, as `provider/model` or its alias. Default: the agent's.",
         z
           .string()
-          .regex(/^[^/\s]+\/\S+$/, "must be provider/model")
+          .regex(/^[^/\s]+(\/\S+)?$/, "must be provider/model or an alias")
           .max(limits.modelNameCharsMax)
           .optional(),
       ),

@@ -37,7 +37,7 @@ export type Secret = z.output<ReturnType<typeof secret>>;
 
 export const model = () =>
   z.union([filledText(), z.strictObject({ primary: filledText().optional(), fallbacks: texts().optional() })], {
-    error: 'must be "provider/model" or { primary, fallbacks }',
+    error: 'must be "provider/model", an alias or { primary, fallbacks }',
   });
 
 export const dmScope = () =>

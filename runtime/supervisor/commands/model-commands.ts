@@ -90,7 +90,7 @@ export function makeModelCommands({ config, agents, store, care }: ModelCommandD
     },
     {
       name: "model",
-      usage: "/model [provider/model[@profile]|default]",
+      usage: "/model [provider/model[@profile]|alias|default]",
       summary: "which model answers in this session",
       takes: (rest) => /^\S*$/u.test(rest) && rest.length <= limits.modelNameCharsMax,
       run: choose("model", tellModel),

@@ -60,7 +60,7 @@ describe("heartbeats", () => {
     ["activeHours.end", { activeHours: { start: "08:00", end: "08:00" } }],
     ["activeHours.timezone", { activeHours: { start: "08:00", end: "09:00", timezone: "Mars/Base" } }],
     ["to", { target: "telegram" }],
-    ["model", { model: "small" }],
+    ["model", { model: "two words" }],
     ["timeoutSeconds", { timeoutSeconds: 3_601 }],
     ["directPolicy", { directPolicy: "never" }],
     ["prompt", { prompt: " " }],

@@ -173,6 +173,7 @@ describe("what is not configured", () => {
           },
         }),
         catalogue: [],
+        aliases: {},
         authOrder: {},
         variables: {},
       },

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { partsOfModel } from "../../../runtime/kernel/model-name.ts";
+import { partsOfModel, wholeModelName } from "../../../runtime/kernel/model-name.ts";
 
 it.each([
   ["anthropic/claude", "anthropic", "claude"],
@@ -9,4 +9,16 @@ it.each([
   ["anthropic/", "anthropic", ""],
 ])("%s", (name, provider, id) => {
   expect(partsOfModel(name)).toEqual({ provider, id });
+});
+
+it.each([
+  ["opus", "a/opus-4"],
+  [" OPUS@work ", "a/opus-4@work"],
+  ["opus/x", "opus/x"],
+  ["a/opus", "a/opus"],
+  ["@opus", "@opus"],
+  ["toString", "toString"],
+  ["", ""],
+])("%j is the whole name %j", (asked, whole) => {
+  expect(wholeModelName({ opus: "a/opus-4" }, asked)).toBe(whole);
 });
