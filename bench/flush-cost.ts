@@ -62,8 +62,8 @@ export class SlowEnvironment implements Environment {
     await this.#running;
   }
 
-  checkRoom(): void {
-    this.#inner.checkRoom();
+  checkRoom(moreBytes?: number): void {
+    this.#inner.checkRoom(moreBytes);
   }
 
   usedBytes(): number {

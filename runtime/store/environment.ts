@@ -47,8 +47,8 @@ export interface Environment {
    * nothing of it stays and the error comes back; a commit that fails rejects with `CLOISTER_STORE_FAILED`.
    */
   write<T>(change: () => T): Promise<T>;
-  /** Throws `CLOISTER_STORE_FULL` when what its disk has free is kept for what was accepted (`limits.storeFreeBytesMin`). Cheap. */
-  checkRoom(): void;
+  /** Throws `CLOISTER_STORE_FULL` when what its disk has free is kept for what was accepted (`limits.storeFreeBytesMin`), or would be after so many more bytes. Cheap. */
+  checkRoom(moreBytes?: number): void;
   /** Resolves when every write called before has settled. */
   settled(): Promise<void>;
   /** Bytes of the pages that hold rows now: what a file keeps free after removals is not among them. */

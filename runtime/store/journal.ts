@@ -151,6 +151,9 @@ export class Journal {
     return !this.#settled.has(envelopeId) && this.#environment.get(["i", keyText(envelopeId)]) !== undefined;
   }
 
+  /** What the idempotency window has of the key. */
+  readonly seen = (key: WindowKey): Seen | undefined => this.#window.find(key);
+
   /** Whether a row is on disk, postponed removals included; by `keyText` of the id. Resolves after the writes in flight. */
   async keeps(): Promise<(envelopeText: string) => boolean> {
     this.#appends.start();
@@ -159,8 +162,7 @@ export class Journal {
   }
 
   find(envelopeId: string): StoredEnvelope | undefined {
-    if (this.#settled.has(envelopeId)) return undefined;
-    const place = this.#environment.get<Place>(["i", keyText(envelopeId)]);
+    const place = this.#settled.has(envelopeId) ? undefined : this.#environment.get<Place>(["i", keyText(envelopeId)]);
     return place === undefined ? undefined : this.#rows.read(place);
   }
 

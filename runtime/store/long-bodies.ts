@@ -1,23 +1,62 @@
 /** Long bodies are on the disk before the rows that name them; the appends of one agent keep the order of the calls all the same. */
 import type { Envelope } from "../kernel/envelope.ts";
 import type { Blobs } from "./blobs.ts";
-import type { StoredEnvelope } from "./journal.ts";
+import type { Environment } from "./environment.ts";
+import type { Journal, StoredEnvelope } from "./journal.ts";
+import type { Dedupe } from "./port.ts";
+import { findCall } from "./sent-calls.ts";
+
+export interface LongBodiesParts {
+  readonly blobs: Blobs;
+  readonly journal: Pick<Journal, "has" | "read" | "seen">;
+  /** The journal's. */
+  readonly environment: Pick<Environment, "checkRoom">;
+}
 
 export class LongBodies {
-  readonly #blobs: Blobs;
+  readonly #parts: LongBodiesParts;
   /** The last body of each agent that is on its way to the disk, until it is there. */
   readonly #last = new Map<string, Promise<void>>();
 
-  constructor(blobs: Blobs) {
-    this.#blobs = blobs;
+  constructor(parts: LongBodiesParts) {
+    this.#parts = parts;
+  }
+
+  /** Of what is to be accepted: rejects with `CLOISTER_STORE_FULL`, and has written nothing, when the body would take of the room that is kept for what was. */
+  accept<T>(
+    envelope: Envelope,
+    dedupe: Dedupe | undefined,
+    append: (stored: StoredEnvelope) => Promise<T>,
+  ): Promise<T> {
+    return this.write(envelope, append, () => {
+      if (!this.#isKnown(envelope.header.id, dedupe))
+        this.#parts.environment.checkRoom(Buffer.byteLength(envelope.body));
+    });
+  }
+
+  /** The append will say so, and who repeats it is not told to come again. */
+  #isKnown(envelopeId: string, dedupe: Dedupe | undefined): boolean {
+    const { journal } = this.#parts;
+    if (journal.has(envelopeId)) return true;
+    if (dedupe === undefined) return false;
+    if ("scope" in dedupe) return journal.seen(dedupe) !== undefined;
+    return journal.read((environment) => findCall(environment, dedupe)) !== undefined;
   }
 
   /** `append` gets the envelope as the journal holds it; what it rejects with is passed on. */
-  async write<T>({ header, body }: Envelope, append: (stored: StoredEnvelope) => Promise<T>): Promise<T> {
+  async write<T>(
+    { header, body }: Envelope,
+    append: (stored: StoredEnvelope) => Promise<T>,
+    check?: () => void,
+  ): Promise<T> {
+    const { blobs } = this.#parts;
     const { agentId } = header;
     const before = this.#last.get(agentId);
-    if (before === undefined && !this.#blobs.isLong(body)) return append({ header, body });
-    const ready = (before ?? Promise.resolve()).then(() => this.#blobs.put(agentId, body));
+    if (before === undefined && !blobs.isLong(body)) return append({ header, body });
+    const ready = (before ?? Promise.resolve()).then(() => {
+      if (blobs.isLong(body)) check?.();
+      return blobs.put(agentId, body);
+    });
     const settled = ready.then(
       () => undefined,
       () => undefined,

@@ -144,7 +144,7 @@ export class OpenStore implements Store {
         return dir === undefined ? undefined : openEnvironment.blobs?.(dir);
       },
     });
-    this.#bodies = new LongBodies(this.#blobs);
+    this.#bodies = new LongBodies({ blobs: this.#blobs, journal: this.#journal, environment: journal });
     this.#deliveries = new Deliveries(this.#journal);
     this.#requests = makeRequestRows(this.#journal, this.#now, this.#bounds.deadLettersMax);
     this.#care = makeSessionRows({
@@ -182,7 +182,7 @@ export class OpenStore implements Store {
 
   append: Store["append"] = (envelope, dedupe, sees, counts) => {
     const appending = this.#run(async () => {
-      const result = await this.#bodies.write(envelope, (stored) =>
+      const result = await this.#bodies.accept(envelope, dedupe, (stored) =>
         this.#journal.append({ envelope: stored, dedupe, sees, counts }),
       );
       if (result.status === "stored") this.#appends += 1;

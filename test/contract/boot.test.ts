@@ -35,7 +35,7 @@ function counting(disk: MemoryDisk): { readonly open: OpenEnvironment; readonly 
     remove: (key) => environment.remove(key),
     write: (change) => environment.write(change),
     settled: () => environment.settled(),
-    checkRoom: () => environment.checkRoom(),
+    checkRoom: (moreBytes) => environment.checkRoom(moreBytes),
     usedBytes: () => environment.usedBytes(),
     commits: () => environment.commits(),
     copyTo: (dir) => environment.copyTo(dir),

@@ -10,6 +10,7 @@ import { execFileSync } from "node:child_process";
 import { rm, stat, statfs, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { limits } from "../../runtime/kernel/limits.ts";
 import { openLmdbStore } from "../../runtime/store/lmdb/store.ts";
 import { beginOf, commitOf, envelope, placesIn } from "./store-envelopes.ts";
 
@@ -81,13 +82,15 @@ async function small(): Promise<void> {
       (result) => say(JSON.stringify({ id, result })),
       ({ code, message }: { code: string; message: string }) => say(JSON.stringify({ id, code, message })),
     );
-  const append = (id: string, agentId: string): Promise<void> => {
-    const mail = envelope(id, { agentId });
+  const append = (id: string, agentId: string, changes: { readonly body?: string } = {}): Promise<void> => {
+    const mail = envelope(id, { agentId, ...changes });
     return tell(
       id,
       store.append(mail, { scope: "small", key: id }).then(({ status }) => status),
     );
   };
+  /** A text of its own, which is a file. */
+  const long = (id: string): Promise<void> => append(id, "ann", { body: id.padEnd(limits.blobCharsMin, "x") });
   const handle = async (id: string, agentId: string): Promise<void> => {
     const mail = envelope(id, { agentId });
     await tell(
@@ -98,6 +101,7 @@ async function small(): Promise<void> {
   };
   await append("a", "ann");
   await append("b", "bob");
+  await long("long");
   const { bavail, bsize } = await statfs(dir);
   const left = (bytes: number): Promise<void> =>
     truncate(others, 0).then(() => writeFile(others, Buffer.alloc(bavail * bsize - bytes)));
@@ -107,6 +111,9 @@ async function small(): Promise<void> {
   await sleep(150);
   await append("c", "ann");
   await append("a", "ann");
+  const before = await statfs(dir);
+  for (const id of ["long2", "long"]) await long(id);
+  say(JSON.stringify({ id: "taken", result: before.bavail - (await statfs(dir)).bavail }));
   await handle("a", "ann");
   await left(65_536);
   await handle("b", "bob");

@@ -58,8 +58,12 @@ it.runIf(mayMount)(
     expect(rows).toMatchObject([
       { id: "a", result: "stored" },
       { id: "b", result: "stored" },
+      { id: "long", result: "stored" },
       { id: "c", ...full },
       { id: "a", result: "duplicate" },
+      { id: "long2", ...full },
+      { id: "long", result: "duplicate" },
+      { id: "taken", result: 0 },
       { id: "begin a", result: "begun" },
       { id: "commit a", result: { status: "done" } },
       { id: "begin b", ...full },

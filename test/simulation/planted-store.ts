@@ -13,7 +13,7 @@ export const plantedInStore: readonly Planted[] = [
   {
     bug: "an answer before the flush",
     file: "store/open-store.ts",
-    text: "const result = await this.#bodies.write(envelope, (stored) =>\n        this.#journal.append({ envelope: stored, dedupe, sees, counts }),\n      );",
+    text: "const result = await this.#bodies.accept(envelope, dedupe, (stored) =>\n        this.#journal.append({ envelope: stored, dedupe, sees, counts }),\n      );",
     instead:
       'void this.#journal.append({ envelope, dedupe, sees, counts }); const result = { status: "stored", seq: 0 };',
     seen: /was answered as stored and is lost/u,

@@ -68,7 +68,7 @@ export function makeCrashingDisk(random: Random): CrashingDisk {
         return writing;
       },
       settled: async () => void (await last),
-      checkRoom: () => inner.checkRoom(),
+      checkRoom: (moreBytes) => inner.checkRoom(moreBytes),
       usedBytes: () => inner.usedBytes(),
       commits: () => inner.commits(),
       copyTo: (to) => inner.copyTo(to),

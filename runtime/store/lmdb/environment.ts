@@ -73,7 +73,7 @@ class LmdbEnvironment implements Environment {
   readonly #dir: string;
   readonly #database: RootDatabase<unknown, (string | number)[]>;
   readonly #writing = new Set<Promise<unknown>>();
-  readonly checkRoom: () => void;
+  readonly checkRoom: Environment["checkRoom"];
   #commits = 0;
   /** Number of the last transaction that reached the disk; writes that shared it say the same one. */
   #committed = 0;

@@ -26,13 +26,17 @@ function freeBytes(dir: string): number {
   }
 }
 
-/** Throws when less is free than is kept for what was accepted. */
-export function makeRoomCheck(dir: string, nowMs: () => number = () => performance.now()): () => void {
+/** Throws when less is free than is kept for what was accepted, or would be. What takes much is looked at each time. */
+export function makeRoomCheck(
+  dir: string,
+  nowMs: () => number = () => performance.now(),
+): (moreBytes?: number) => void {
   let checkedAtMs = Number.NEGATIVE_INFINITY;
-  return () => {
-    if (nowMs() - checkedAtMs < freshMs) return;
+  return (moreBytes = 0) => {
+    if (moreBytes === 0 && nowMs() - checkedAtMs < freshMs) return;
     const free = freeBytes(dir);
-    if (free < limits.storeFreeBytesMin) throw storeFull(dir, tooLittle(free, limits.storeFreeBytesMin));
+    const wanted = limits.storeFreeBytesMin + moreBytes;
+    if (free < wanted) throw storeFull(dir, tooLittle(free, wanted));
     checkedAtMs = nowMs();
   };
 }
