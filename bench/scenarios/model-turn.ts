@@ -16,7 +16,8 @@ import { makeSpread, type Spread } from "../spread.ts";
 
 const secondsDefault = 2.5;
 const roundsDefault = 5;
-const warmUpRounds = 1;
+/** Each of the cells has a heap and compiled code of its own, and sees a twentieth of the turns. */
+const warmUpRounds = 3;
 const agents = 20;
 /** Then a client begins another session: conversations stay as short as a question to an assistant. */
 const turnsOfSession = 8;
