@@ -99,6 +99,7 @@ export function makeCellHost(
   const heaps = makeHeapWatch(() => process.memoryUsage.rss());
   const waiting: CellSpec[] = [];
   let starting = 0;
+  let isClosed = false;
   /**
    * Cells with a batch. What one round of the loop brings together wakes a cell once; but what comes of the first frame of a round leaves at once, so that
    * who asks alone does not wait for the round's end.
@@ -305,6 +306,8 @@ export function makeCellHost(
 
   return {
     start(spec) {
+      // A message that was stored while the gateway stopped is for the next start: nothing would end this cell, or wait for it.
+      if (isClosed) return;
       waiting.push(spec);
       startNext();
     },
@@ -351,6 +354,7 @@ export function makeCellHost(
         loopDelayMs,
       })),
     async close() {
+      isClosed = true;
       clearInterval(watch);
       heaps.close();
       waiting.length = 0;

@@ -87,7 +87,8 @@ test("a person chats with main, main asks raul, the page shows who asks whom; a 
     .poll(() => page.locator("[data-testid=message]").allTextContents())
     .toEqual(expect.arrayContaining([expect.stringContaining("remember that the key is under the mat")]));
   await say(page, "what do you remember");
-  await expect.poll(() => lastAnswer(page).textContent()).toContain("the key is under the mat");
+  // Not the answer of before, which says so as well.
+  await expect.poll(() => lastAnswer(page).textContent()).toMatch(/^(?!.*I will remember).*the key is under the mat/su);
   // A connection that was refused while the gateway was down is no fault of the page.
   faults.splice(
     0,

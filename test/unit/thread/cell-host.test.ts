@@ -159,3 +159,12 @@ test("the delivery of a turn leaves before the order to stop it", async () => {
   await round();
   expect(told).toEqual([[incarnation, ...delivery], "stop 7"]);
 });
+
+test("a cell that is wanted while the host closes, or after, is not started: nobody would end it", async () => {
+  const { host } = await watch(() => 0);
+  const closing = host.close();
+  host.start(makeCellSpec({ agentId: "late", workspace: "/", module: { kind: "file", url: "file:///actor.ts" } }));
+  await closing;
+  host.start(spec);
+  expect(host.size).toBe(0);
+});
