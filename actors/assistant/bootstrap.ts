@@ -14,7 +14,7 @@
  * A turn that nobody asked for has its own file with it, HEARTBEAT.md or BOOT.md (`wakeFiles`); a light one has nothing else.
  */
 import type { ErrorCode } from "../../runtime/kernel/errors.ts";
-import { type Kept, readKept, type Stamp } from "../../runtime/kernel/kept-files.ts";
+import { findKept, type Kept, readKept, type Stamp } from "../../runtime/kernel/kept-files.ts";
 import { limits } from "../../runtime/kernel/limits.ts";
 import type { IncomingSignal, Workspace } from "../../runtime/thread/actor-port.ts";
 import { cutMiddle } from "./cut-text.ts";
@@ -122,8 +122,7 @@ function keptText(
   kept: ReadonlyMap<string, Kept<FoundText>>,
 ): FoundText {
   if (typeof stamp !== "object") return stamp === "outside" ? stamp : undefined;
-  const known = kept.get(name);
-  return known?.stamp === stamp.value ? known.value : undefined;
+  return findKept(stamp, name, kept)?.value;
 }
 
 const isSame = (a: readonly Found[], b: readonly Found[]): boolean =>

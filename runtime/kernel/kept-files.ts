@@ -14,24 +14,34 @@ export interface Kept<T> {
   readonly value: T;
 }
 
+/** What was kept with this stamp; undefined: nothing was, or it has changed. */
+export function findKept<T>(
+  stamp: Pick<Stamp, "value">,
+  path: string,
+  before: ReadonlyMap<string, Kept<T>>,
+): Kept<T> | undefined {
+  const kept = before.get(path);
+  return kept?.stamp === stamp.value ? kept : undefined;
+}
+
 /**
  * The value that was kept with this stamp `before`, else the one that is read now; it is kept in `next`, which may be the same map. The stamp is
  * of a moment before: a change that comes between is seen the next time.
  */
 export async function readKept<T>(
-  { value: stamp, changedMs }: Stamp,
+  stamp: Stamp,
   path: string,
   nowMs: number,
   before: ReadonlyMap<string, Kept<T>>,
   next: Map<string, Kept<T>>,
   read: () => Promise<T>,
 ): Promise<T> {
-  const kept = before.get(path);
-  if (kept?.stamp === stamp) {
+  const kept = findKept(stamp, path, before);
+  if (kept !== undefined) {
     next.set(path, kept);
     return kept.value;
   }
   const value = await read();
-  if (nowMs - changedMs > limits.fileSettledMs) next.set(path, { stamp, value });
+  if (nowMs - stamp.changedMs > limits.fileSettledMs) next.set(path, { stamp: stamp.value, value });
   return value;
 }
