@@ -37,7 +37,7 @@ import { forgetKept, takeKept } from "./grant-requests.ts";
 import { Groups } from "./groups.ts";
 import { keyText } from "./key-text.ts";
 import { markSeen } from "./rooms.ts";
-import { findCall, findMade, sentIn, sentOf } from "./sent-calls.ts";
+import { findMade, seenBefore, sentIn } from "./sent-calls.ts";
 import { type OtherChanges, settleDelayMs, SettledRows } from "./settled-rows.ts";
 import type {
   AppendResult,
@@ -121,10 +121,7 @@ export class Journal {
 
   #appendOne({ envelope, dedupe, sees, counts }: Append, window: DedupeWrite): AppendResult {
     const { id, runId } = envelope.header;
-    const key = dedupe !== undefined && "scope" in dedupe ? dedupe : undefined;
-    const call = dedupe !== undefined && "turn" in dedupe && this.has(dedupe.turn) ? dedupe : undefined;
-    const made = call && findCall(this.#environment, call);
-    const seen = key !== undefined ? window.find(key) : sentOf(made);
+    const { key, call, made, seen } = seenBefore(this.#environment, dedupe, window, this);
     if (seen !== undefined) return { status: "duplicate", ...seen };
     if (this.#rows.keeps(id)) return { status: "duplicate", envelopeId: id, runId };
     this.#environment.checkRoom();
@@ -151,8 +148,10 @@ export class Journal {
     return !this.#settled.has(envelopeId) && this.#environment.get(["i", keyText(envelopeId)]) !== undefined;
   }
 
-  /** What the idempotency window has of the key. */
-  readonly seen = (key: WindowKey): Seen | undefined => this.#window.find(key);
+  /** Whether an append of it would be a duplicate. */
+  knows(id: string, dedupe: Dedupe | undefined): boolean {
+    return this.#rows.keeps(id) || seenBefore(this.#environment, dedupe, this.#window, this).seen !== undefined;
+  }
 
   /** Whether a row is on disk, postponed removals included; by `keyText` of the id. Resolves after the writes in flight. */
   async keeps(): Promise<(envelopeText: string) => boolean> {

@@ -4,11 +4,10 @@ import type { Blobs } from "./blobs.ts";
 import type { Environment } from "./environment.ts";
 import type { Journal, StoredEnvelope } from "./journal.ts";
 import type { Dedupe } from "./port.ts";
-import { findCall } from "./sent-calls.ts";
 
 export interface LongBodiesParts {
   readonly blobs: Blobs;
-  readonly journal: Pick<Journal, "has" | "read" | "seen">;
+  readonly journal: Pick<Journal, "knows">;
   /** The journal's. */
   readonly environment: Pick<Environment, "checkRoom">;
 }
@@ -28,19 +27,11 @@ export class LongBodies {
     dedupe: Dedupe | undefined,
     append: (stored: StoredEnvelope) => Promise<T>,
   ): Promise<T> {
+    const { journal, environment } = this.#parts;
     return this.write(envelope, append, () => {
-      if (!this.#isKnown(envelope.header.id, dedupe))
-        this.#parts.environment.checkRoom(Buffer.byteLength(envelope.body));
+      // The append says so, and who repeats it is not told to come again.
+      if (!journal.knows(envelope.header.id, dedupe)) environment.checkRoom(Buffer.byteLength(envelope.body));
     });
-  }
-
-  /** The append will say so, and who repeats it is not told to come again. */
-  #isKnown(envelopeId: string, dedupe: Dedupe | undefined): boolean {
-    const { journal } = this.#parts;
-    if (journal.has(envelopeId)) return true;
-    if (dedupe === undefined) return false;
-    if ("scope" in dedupe) return journal.seen(dedupe) !== undefined;
-    return journal.read((environment) => findCall(environment, dedupe)) !== undefined;
   }
 
   /** `append` gets the envelope as the journal holds it; what it rejects with is passed on. */

@@ -9,9 +9,10 @@
  */
 import type { Release } from "../kernel/envelope.ts";
 import type { CallId, StepRow } from "../kernel/steps.ts";
+import type { DedupeWindow } from "./dedupe.ts";
 import { type Environment, type Range, top } from "./environment.ts";
 import { keyText } from "./key-text.ts";
-import type { TurnCall } from "./port.ts";
+import type { Dedupe, TurnCall, WindowKey } from "./port.ts";
 
 /** What says which call it was is missing in rows that came from an older format. */
 interface Sent extends Partial<CallId> {
@@ -38,6 +39,24 @@ export type MadeCall = Sent | Made | Kept;
 
 export function findCall(environment: Environment, { turn, call }: TurnCall): MadeCall | undefined {
   return environment.get<MadeCall>(["r", keyText(turn), call.key]);
+}
+
+/** What an append comes by, and what was stored for that before. A call counts while the journal has the envelope of its turn. */
+export function seenBefore(
+  environment: Environment,
+  dedupe: Dedupe | undefined,
+  window: Pick<DedupeWindow, "find">,
+  journal: { readonly has: (envelopeId: string) => boolean },
+): {
+  readonly key: WindowKey | undefined;
+  readonly call: TurnCall | undefined;
+  readonly made: MadeCall | undefined;
+  readonly seen: { readonly envelopeId: string; readonly runId: string } | undefined;
+} {
+  const key = dedupe !== undefined && "scope" in dedupe ? dedupe : undefined;
+  const call = dedupe !== undefined && "turn" in dedupe && journal.has(dedupe.turn) ? dedupe : undefined;
+  const made = call && findCall(environment, call);
+  return { key, call, made, seen: key !== undefined ? window.find(key) : sentOf(made) };
 }
 
 export function sentOf(
