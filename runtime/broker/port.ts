@@ -165,7 +165,7 @@ export interface ModelSettings {
   readonly agents: Readonly<Record<string, AgentModels>>;
   /** What any agent that has a model may name beside its own. */
   readonly catalogue: readonly string[];
-  /** Short names, in lower case, by which people and actors may ask for models of `catalogue`; absent: there are none. */
+  /** Short names, as they are written, by which people and actors may ask for models of `catalogue`; absent: there are none. */
   readonly aliases?: Readonly<Record<string, string>>;
   /** What answers in some conversations instead of an agent's own, with the agent's fallbacks (`channels.modelByChannel`). */
   readonly channelModels?: readonly string[];

@@ -6,7 +6,9 @@ export function addModels({ program, context, exit }: Shell): void {
   const models = program.command("models").description("models that agents ask");
   models
     .command("status", { isDefault: true })
-    .description("which model each agent asks, and with whose credential (the default); exit code 1 when one has none")
+    .description(
+      "which model each agent asks, with whose credential, and which aliases there are (the default); exit code 1 when one has none",
+    )
     .option("--agent <id>", "of one agent alone")
     .option("--json", "print JSON")
     .action(async (options: AuthListOptions) => {

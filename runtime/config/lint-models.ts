@@ -1,9 +1,9 @@
 /** Models that no provider has: whoever is given one is not answered, and hears of it with the first message alone. */
-import { partsOfModel } from "../kernel/model-name.ts";
+import { partsOfModel, wholeModelName } from "../kernel/model-name.ts";
 import type { NamedAgent } from "./agents.ts";
 import type { Draft } from "./draft.ts";
 import { formatPath, type Path } from "./issue.ts";
-import { aliasesOf } from "./model-aliases.ts";
+import { aliasesOf, isAlias } from "./model-aliases.ts";
 import { providerNames } from "./models.ts";
 import type { ConfigWarning } from "./resolved.ts";
 
@@ -48,7 +48,8 @@ export function lintModels(agents: readonly NamedAgent[], { config }: Draft): Co
 function lintAliases(config: Draft["config"]): ConfigWarning[] {
   const aliases = aliasesOf(config);
   return Object.entries(config.agents.defaults.models ?? {}).flatMap(([model, { alias }]) => {
-    const found = alias === undefined ? model : aliases[alias.toLowerCase()];
+    if (alias === undefined) return [];
+    const found = isAlias(alias) ? wholeModelName(aliases, alias) : undefined;
     if (found === model) return [];
     return [
       {

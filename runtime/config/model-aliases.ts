@@ -8,12 +8,15 @@ import type { Config } from "./schema.ts";
 /** What `/model` takes as one word, and as nothing else. */
 export const isAlias = (text: string): boolean => /^[^\s/@]+$/u.test(text) && text.toLowerCase() !== "default";
 
-/** Lower-case alias → `provider/model`. Of two models with one alias the first has it. */
+/** Alias as it is written → `provider/model`. Of two models whose aliases differ in nothing but case the first has it. */
 export function aliasesOf({ agents }: Pick<Config, "agents">): Readonly<Record<string, string>> {
-  const named = Object.entries(agents.defaults.models ?? {}).flatMap(([model, { alias }]) =>
-    alias === undefined || !isAlias(alias) ? [] : [[alias.toLowerCase(), model] as const],
-  );
-  return Object.fromEntries(named.toReversed());
+  const taken = new Set<string>();
+  const named = Object.entries(agents.defaults.models ?? {}).flatMap(([model, { alias }]) => {
+    if (alias === undefined || !isAlias(alias) || taken.has(alias.toLowerCase())) return [];
+    taken.add(alias.toLowerCase());
+    return [[alias, model] as const];
+  });
+  return Object.fromEntries(named);
 }
 
 type Written = string | { readonly primary?: string | undefined; readonly fallbacks?: readonly string[] | undefined };

@@ -7,9 +7,10 @@ export function partsOfModel(name: string): { readonly provider: string; readonl
   return slash === -1 ? { provider: "", id: name } : { provider: name.slice(0, slash), id: name.slice(slash + 1) };
 }
 
-/** The whole name of what somebody asks for by an alias, whatever its case; the `@profile` behind it stays. `aliases`: by lower case. */
+/** The whole name of what somebody asks for by an alias, whatever its case; the `@profile` behind it stays. `aliases`: no two differ in case alone. */
 export function wholeModelName(aliases: Readonly<Record<string, string>>, asked: string): string {
   const [, name = "", profile = ""] = /^\s*([^\s/@]+)(@\S*)?\s*$/u.exec(asked) ?? [];
-  const alias = name.toLowerCase();
-  return Object.hasOwn(aliases, alias) ? `${aliases[alias]}${profile}` : asked;
+  const lower = name.toLowerCase();
+  const [, model] = Object.entries(aliases).find(([alias]) => alias.toLowerCase() === lower) ?? [];
+  return model === undefined ? asked : `${model}${profile}`;
 }

@@ -154,7 +154,11 @@ export function makeCatalogMethods(deps: CatalogDeps): Handlers<CatalogMethods> 
 }
 
 /** What sessions may choose, each once: those of the agents in their order with what answers instead, then `agents.defaults.models`. */
-function modelsOf({ agents, models: { catalogue, providers } }: Pick<ResolvedConfig, "agents" | "models">) {
+function modelsOf({
+  agents,
+  models: { aliases = {}, catalogue, providers },
+}: Pick<ResolvedConfig, "agents" | "models">) {
+  const aliasOf = new Map(Object.entries(aliases).map(([alias, model]) => [model, alias]));
   const ofAgents = agents.flatMap(({ model, modelFallbacks = [], subagents }) =>
     model === undefined
       ? []
@@ -164,10 +168,12 @@ function modelsOf({ agents, models: { catalogue, providers } }: Pick<ResolvedCon
     const { id, provider: named } = partsOfModel(reference);
     const provider = named === "" ? "unknown" : named;
     const { name = id, contextWindow, reasoning, input } = own(own(providers, provider)?.models, id) ?? {};
+    const alias = aliasOf.get(reference);
     return {
       id,
       name,
       provider,
+      ...(alias === undefined ? {} : { alias }),
       ...(contextWindow === undefined ? {} : { contextWindow }),
       ...(reasoning === undefined ? {} : { reasoning }),
       ...(input === undefined ? {} : { input }),

@@ -154,13 +154,19 @@ describe("what the gateway has", () => {
       models: { a: { id: "a", name: "Model A", contextWindow: 32_000, reasoning: false }, d: { id: "d" } },
     };
     const gateway = await openGateway([{ id: "main", model: "lab/a" }, raul], {
-      models: { providers: { lab }, catalogue: ["other/b/x", "lab/c"], authOrder: {}, variables: {} },
+      models: {
+        providers: { lab },
+        catalogue: ["other/b/x", "lab/c"],
+        aliases: { Bx: "other/b/x" },
+        authOrder: {},
+        variables: {},
+      },
     });
     expect(await call(gateway, "models.list")).toEqual({
       models: [
         { id: "a", name: "Model A", provider: "lab", contextWindow: 32_000, reasoning: false },
         { id: "c", name: "c", provider: "lab" },
-        { id: "b/x", name: "b/x", provider: "other" },
+        { id: "b/x", name: "b/x", provider: "other", alias: "Bx" },
       ],
     });
   });

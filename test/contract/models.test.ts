@@ -64,9 +64,9 @@ test("structured answers are values; what is no JSON is refused by its code", as
 });
 
 test("an agent names its own models and those of the catalogue, and no other", async () => {
-  const models = { catalogue: ["scripted/dear"], aliases: { costly: "scripted/dear" } };
+  const models = { catalogue: ["scripted/dear"], aliases: { Costly: "scripted/dear" } };
   const gateway = await open([scripted], { modelFallbacks: ["scripted/demo"] }, models);
-  const names = ["scripted/dear", "Costly", "scripted/demo", "anthropic/claude"];
+  const names = ["scripted/dear", "costly", "scripted/demo", "anthropic/claude"];
   const requests = names.map((model) => ({ model }));
   expect(await told(gateway, { requests, prompt: "hi" })).toEqual([
     { text: "dear", pieces: ["dear"] },

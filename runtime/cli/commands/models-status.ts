@@ -1,6 +1,6 @@
 /**
- * `cloister models status`: which model each agent asks, and with which credential, as the broker would find it with the next call. Needs no running gateway,
- * asks no provider and renews nothing; prints no value. Source: behaviour §6.4, K-04.
+ * `cloister models status`: which model each agent asks, and with which credential, as the broker would find it with the next call; then which models have an
+ * alias. Needs no running gateway, asks no provider and renews nothing; prints no value. Source: behaviour §6.4, K-04.
  */
 import { own } from "../../broker/own.ts";
 import { makeProfiles, type ProfileProblem, type ProfileStore } from "../../broker/profiles.ts";
@@ -62,14 +62,16 @@ export async function runModelsStatus(context: CliContext, { agent, json }: Mode
       return { agent: id, model, role, ...found };
     }),
   );
-  if (json === true) terminal.out(formatJson({ defaultAgent: config.defaultAgentId, models: entries }));
+  const { aliases = {} } = settings;
+  if (json === true) terminal.out(formatJson({ defaultAgent: config.defaultAgentId, models: entries, aliases }));
   else if (entries.length === 0)
     terminal.err(
       `no_model: no agent${only === undefined ? "" : ` ${only}`} has a model; set one with \`${commandPrefix(context)} config set agents.defaults.model provider/model\``,
     );
   else {
     const columns = ["AGENT", "MODEL", "AS", "CREDENTIAL", "FROM", "STATE"].map((title) => ({ title }));
-    for (const line of formatTable(columns, entries.flatMap(rowsOf))) terminal.out(line);
+    for (const line of [...formatTable(columns, entries.flatMap(rowsOf)), ...formatAliases(aliases)])
+      terminal.out(line);
     if (
       entries.some(({ problems }) =>
         problems.some(({ from, reason }) => from === undefined && reason === "missing_credential"),
@@ -120,4 +122,9 @@ function rowsOf({ agent, model, role, credentials, problems }: ModelEntry): read
   ];
   const all = lines.length === 0 ? [["none", "", "missing_credential"]] : lines;
   return all.map((line) => [agent, model, role, ...line]);
+}
+
+function formatAliases(aliases: Readonly<Record<string, string>>): readonly string[] {
+  const rows = Object.entries(aliases);
+  return rows.length === 0 ? [] : ["", ...formatTable([{ title: "ALIAS" }, { title: "MODEL" }], rows)];
 }

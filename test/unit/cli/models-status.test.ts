@@ -76,6 +76,7 @@ describe("models status", () => {
         { agent: "raul", model: "anthropic/opus", role: "primary", ...ofMain },
         { agent: "raul", model: "local/m", role: "fallback", ...local },
       ],
+      aliases: {},
     });
     await keep("raul", { "anthropic:raul": { type: "api_key", provider: "anthropic", key: "canary" } });
     expect(await status("--agent", "raul")).toMatchObject({
@@ -85,7 +86,22 @@ describe("models status", () => {
     expect(await home.run("models")).toBe(0);
     expect(home.terminal.outText()).toMatch(/raul\s+anthropic\/opus\s+primary\s+anthropic:raul\s+its own file\s+ok\n/);
     expect(home.terminal.outText()).toMatch(/primary\s+anthropic:old\s+its own file\s+expired\n/);
+    expect(home.terminal.outText()).not.toContain("ALIAS");
     expect(home.terminal.outText() + home.terminal.errText()).not.toContain("canary");
+  });
+
+  it("has the aliases as they are written, also of models that no agent has as its own", async () => {
+    const local = { api: "openai-completions", baseUrl: "http://127.0.0.1:1/v1", apiKey: "canary" };
+    const named = { "local/m": { alias: "mine" }, "local/big": { alias: "Big" }, "local/late": { alias: "BIG" } };
+    await configure({ model: "MINE", models: named }, { local });
+    expect(await status("--agent", "raul")).toMatchObject({
+      exit: 0,
+      models: [{ agent: "raul", model: "local/m", role: "primary" }],
+      aliases: { mine: "local/m", Big: "local/big" },
+    });
+    home.clear();
+    await home.run("models", "status");
+    expect(home.terminal.outText()).toMatch(/\n\nALIAS +MODEL\nmine +local\/m\nBig +local\/big\n$/);
   });
 
   it("ends with 1 where a model has none, says why, and that a running gateway may have other variables", async () => {

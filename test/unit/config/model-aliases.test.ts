@@ -57,6 +57,11 @@ describe("an alias", () => {
     });
   });
 
+  it("is kept as it is written, and is the first's of two that differ in case alone", async () => {
+    const { aliases } = modelSettingsOf(await load({ models: { ...named, "p/late": { alias: "BIG" } } }));
+    expect(aliases).toEqual({ Big: "p/big", small: "p/small@x", eye: "p/eye" });
+  });
+
   it("is the model of all agents where all have it", async () => {
     const heartbeat = { every: "30m", model: "eye" };
     const { resolved } = await loadText({ models, model: "big", agents: { defaults: { models: named, heartbeat } } });

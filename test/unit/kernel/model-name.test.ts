@@ -20,5 +20,5 @@ it.each([
   ["toString", "toString"],
   ["", ""],
 ])("%j is the whole name %j", (asked, whole) => {
-  expect(wholeModelName({ opus: "a/opus-4" }, asked)).toBe(whole);
+  expect(wholeModelName({ haiku: "a/haiku-4", Opus: "a/opus-4" }, asked)).toBe(whole);
 });
