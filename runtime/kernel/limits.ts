@@ -132,6 +132,14 @@ export const limits = {
   stateCharsMax: 1_000_000,
   /** Records in one mailbox frame; the sender, a cell or the kernel, flushes at this many. */
   frameRecordsMax: 64,
+  /** Records of a frame at which the sender flushes after a question in memory: asking, checking and answering go on beside each other. */
+  frameQuestionsFlush: 32,
+  /** For how long the main thread's loop does not sleep after it has posted a question in memory, and again after the answer came meanwhile. */
+  answerSpinMs: 0.1,
+  /** Records of a frame with questions beyond which it does so for none: there are more under way than it would wait for. */
+  answerSpinRecordsMax: 8,
+  /** Questions that are posted without, at most, after one was not answered in that time; from 1 it doubles with each that is not. */
+  answerSpinPauseMax: 255,
   /** Characters in one mailbox frame after which the sender flushes (a single larger record travels alone). */
   frameCharsFlush: 65_536,
   /** Envelopes waiting for one agent in memory, about 1 KB each (config: `agents.*.mailbox.depthMax`, and what happens beyond). */

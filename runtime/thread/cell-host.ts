@@ -4,9 +4,10 @@
  *
  * The host decides nothing: it reports `ready`, frames and ends to its listener (the supervisor), which asks the kernel.
  */
-import { type DownRecord, downStride } from "../kernel/frames.ts";
+import { down, type DownRecord, downStride } from "../kernel/frames.ts";
 import { limits } from "../kernel/limits.ts";
 import type { ExitReason } from "../kernel/state.ts";
+import { type AnswerSpin, makeAnswerSpin } from "./answer-spin.ts";
 import type { CellAssets } from "./cell-assets.ts";
 import type { CellBackend, CellBody, CellEnd, CellSpec } from "./cell-backend.ts";
 import type { CellControl } from "./cell-port.ts";
@@ -57,8 +58,9 @@ interface Cell {
   readonly body: CellBody;
   readonly ended: Promise<void>;
   readonly heap: WatchedHeap;
-  /** The frame of what this round of the loop has for it. */
+  /** The frame of what this round of the loop has for it, and whether there is a question in memory in it. */
   batch: unknown[] | undefined;
+  isAsked: boolean;
   isReady: boolean;
   lastBeat: number;
   /** When the beat was last found to have moved, and how late it was then. */
@@ -89,6 +91,7 @@ export function makeCellHost(
   assets: CellAssets,
   listener: CellListener,
   given?: { readonly thread: CellBackend; readonly process: CellBackend },
+  spin: AnswerSpin<object> = makeAnswerSpin(),
 ): CellHost {
   const parent = makeCellParent(assets);
   const backends = given ?? {
@@ -128,6 +131,7 @@ export function makeCellHost(
     const body = backends[spec.level](spec, assets, {
       frame: (frame) => {
         const isFirst = !isInRound;
+        spin.heard(cell);
         listener.frame(agentId, incarnation, frame);
         if (isFirst) flushAll();
       },
@@ -145,6 +149,7 @@ export function makeCellHost(
         isOutside: spec.level === "process",
       },
       batch: undefined,
+      isAsked: false,
       isReady: false,
       lastBeat: 0,
       movedAtMs: performance.now(),
@@ -292,7 +297,11 @@ export function makeCellHost(
   const flush = (cell: Cell): void => {
     const frame = cell.batch;
     cell.batch = undefined;
-    if (frame !== undefined) cell.body.post(frame);
+    if (frame === undefined) return;
+    cell.body.post(frame);
+    // With many under way at a time there is enough to do as it is.
+    if (cell.isAsked && frame.length <= limits.answerSpinRecordsMax * downStride + 1) spin.asked(cell);
+    cell.isAsked = false;
   };
 
   const flushAll = (): void => {
@@ -323,8 +332,10 @@ export function makeCellHost(
       const [op, ref, turn, num, a, b, c] = record;
       cell.batch.push(op, ref, turn, num, a, b, c);
       heaps.wake(cell.heap);
+      if (op === down.question) cell.isAsked = true;
       // A long round: the cell can begin.
-      if (cell.batch.length > limits.frameRecordsMax * downStride) flush(cell);
+      if (cell.batch.length > (op === down.question ? limits.frameQuestionsFlush : limits.frameRecordsMax) * downStride)
+        flush(cell);
     },
     cancel(agentId, incarnation, turn) {
       const cell = find(agentId, incarnation);

@@ -3,7 +3,7 @@
  * parks senders when their credits are used up.
  */
 import { failure, fromRefusal, type Refusal } from "../../kernel/errors.ts";
-import { down, downStride } from "../../kernel/frames.ts";
+import { down, downStride, up } from "../../kernel/frames.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { DeliveredHeader } from "../../kernel/session-choices.ts";
 import { controlBlock } from "../cell-port.ts";
@@ -129,7 +129,8 @@ export function makeMailbox(
     frame.push(op, ref, turn, slot, num, a, b, c);
     records++;
     chars += a.length + b.length + c.length;
-    if (records >= limits.frameRecordsMax || chars >= limits.frameCharsFlush) flush();
+    const recordsMax = op === up.sendVolatile ? limits.frameQuestionsFlush : limits.frameRecordsMax;
+    if (records >= recordsMax || chars >= limits.frameCharsFlush) flush();
   };
 
   /** A credit that comes back goes to who waits for longest, without being free in between. */

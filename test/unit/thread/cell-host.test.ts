@@ -17,6 +17,8 @@ interface Watched {
   readonly lowered: readonly number[];
   /** Frames, and orders to stop a turn. */
   readonly told: readonly unknown[];
+  /** Of which the loop's spinning was told. */
+  readonly spins: readonly string[];
   beats: boolean;
   /** Its cell has sent a frame; what is told of it is up to `onFrame`. */
   readonly frame: () => void;
@@ -30,11 +32,20 @@ async function watch(waitedMs: (atMs: number) => number, stuckMs = 0): Promise<W
   const ends: string[] = [];
   const lowered: number[] = [];
   const told: unknown[] = [];
+  const spins: string[] = [];
   const startMs = performance.now();
   const atMs = (): number => performance.now() - startMs;
   let beat = 1;
   let hear = (): void => undefined;
-  const watched = { ends, lowered, told, beats: false, frame: (): void => hear(), onFrame: (): void => undefined };
+  const watched = {
+    ends,
+    lowered,
+    told,
+    spins,
+    beats: false,
+    frame: (): void => hear(),
+    onFrame: (): void => undefined,
+  };
   const launch = (_spec: unknown, _assets: unknown, events: BodyEvents): CellBody => {
     hear = () => events.frame([]);
     return {
@@ -62,6 +73,7 @@ async function watch(waitedMs: (atMs: number) => number, stuckMs = 0): Promise<W
       hasWork: () => true,
     },
     { thread: launch, process: launch },
+    { asked: () => void spins.push("asked"), heard: () => void spins.push("heard") },
   );
   host.start(spec);
   // The first look finds a beat that it has not seen before.
@@ -127,8 +139,7 @@ test("what several events of one round of the loop have for a cell leaves in one
   for (let ref = 0; ref < limits.frameRecordsMax + 1; ref++) post(ref);
   expect(told).toHaveLength(2);
   await round();
-  const records = told.map((frame) => ((frame as unknown[]).length - 1) / downStride);
-  expect(records).toEqual([2, limits.frameRecordsMax, 1]);
+  expect(told.map(countRecords)).toEqual([2, limits.frameRecordsMax, 1]);
 });
 
 test("what comes of the first frame of a round leaves at once, what comes after it with the round's end", async () => {
@@ -148,6 +159,40 @@ test("what comes of the first frame of a round leaves at once, what comes after 
   expect(told.slice(1)).toEqual([[incarnation, ...[3, 4, 5, 6].flatMap(textOf)]]);
   watched.frame();
   expect(told).toHaveLength(3);
+});
+
+const question = (turn: number): DownRecord => [down.question, 1, turn, 5, `q${turn}`, "body", ""];
+const countRecords = (frame: unknown): number => ((frame as unknown[]).length - 1) / downStride;
+
+test("many questions in memory leave in smaller frames, so that the cell answers the first meanwhile", async () => {
+  const { host, told } = await watch(() => 0);
+  const count = limits.frameQuestionsFlush + 1;
+  for (let turn = 1; turn <= count; turn++) host.post(spec.id, spec.init.incarnation, question(turn));
+  expect(told.map(countRecords)).toEqual([limits.frameQuestionsFlush]);
+  await round();
+  expect(told.map(countRecords)).toEqual([limits.frameQuestionsFlush, 1]);
+});
+
+test("the loop spins for the answer to few questions, and not for that to many, or to other records", async () => {
+  const watched = await watch(() => 0);
+  const { host, spins } = watched;
+  const askIn = (records: readonly DownRecord[]): void => {
+    watched.onFrame = () => {
+      for (const record of records) host.post(spec.id, spec.init.incarnation, record);
+    };
+    watched.frame();
+  };
+  const several = Array.from({ length: limits.answerSpinRecordsMax + 1 }, (_, turn) => question(turn));
+  askIn([textOf(1)]);
+  await round();
+  askIn(several);
+  await round();
+  // That it was asked many before is forgotten.
+  askIn([textOf(2)]);
+  await round();
+  expect(spins).toEqual(["heard", "heard", "heard"]);
+  askIn(several.slice(1));
+  expect(spins.slice(3)).toEqual(["heard", "asked"]);
 });
 
 test("the delivery of a turn leaves before the order to stop it", async () => {

@@ -1,6 +1,6 @@
 /** The cell's end of the mailbox protocol: what travels together, in which order, and what a stop does to what has arrived. */
 import { describe, expect, it } from "vitest";
-import { down, up } from "../../../runtime/kernel/frames.ts";
+import { down, up, upStride } from "../../../runtime/kernel/frames.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
 import { controlBlock } from "../../../runtime/thread/cell-port.ts";
 import { type AskRecord, type Delivery, makeMailbox } from "../../../runtime/thread/cell/mailbox.ts";
@@ -61,6 +61,18 @@ describe("the mailbox of a cell", () => {
       ].flat(),
       [incarnation, 2, up.log, 0, 0, 0, 30, "third", "", ""],
     ]);
+  });
+
+  it("sends many questions in memory in smaller frames than other records", async () => {
+    const { mailbox, frames } = open();
+    const question: AskRecord = { ...asks("0"), op: up.sendVolatile };
+    for (let sent = 0; sent < limits.frameQuestionsFlush + 1; sent++) void mailbox.ask(question, "result");
+    expect(frames).toHaveLength(1);
+    await Promise.resolve();
+    expect(frames.map((frame) => (frame.length - 2) / upStride)).toEqual([limits.frameQuestionsFlush, 1]);
+    for (let sent = 0; sent < limits.frameRecordsMax + 1; sent++) void mailbox.ask(asks("0"), "result");
+    await Promise.resolve();
+    expect(frames.slice(2).map((frame) => (frame.length - 2) / upStride)).toEqual([limits.frameRecordsMax, 1]);
   });
 
   it("lets what need not leave at once go before the next record", async () => {
