@@ -2,11 +2,18 @@
  * How steady the machine is: the same loop, timed many times. What it varies by is what others took, and a difference below
  * this spread is no difference. It runs in a thread of its own, since a scenario leaves its mark on how the main thread's
  * code is compiled (measured: up to six times slower after `wake`).
+ *
+ * And what a wake costs: the loop does not show it, but in a virtual machine it changes by half within an hour, and most of what takes little CPU is waking threads.
  */
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { Worker } from "node:worker_threads";
+import { openRawCalls } from "./raw-calls.ts";
 import { makeSpread, type Spread } from "./spread.ts";
+
+const callsForMs = 50;
+const warmUpSlices = 3;
+const slices = 9;
 
 /** Milliseconds of one loop. */
 export async function measureNoise(): Promise<Spread> {
@@ -15,6 +22,21 @@ export async function measureNoise(): Promise<Spread> {
   const [timesMs] = (await once(worker, "message")) as [number[]];
   await ended;
   return makeSpread(timesMs);
+}
+
+/** Milliseconds from a thread to another that sleeps and back, over a bare port: two wakes. */
+export async function measureWakes(): Promise<Spread> {
+  const calls = openRawCalls("direct");
+  try {
+    const p50s: number[] = [];
+    for (let slice = 0; slice < warmUpSlices + slices; slice++) {
+      const { p50Ms } = await calls.measure({ inFlight: 1, forMs: callsForMs, text: "" });
+      if (slice >= warmUpSlices) p50s.push(p50Ms);
+    }
+    return makeSpread(p50s);
+  } finally {
+    await calls.close();
+  }
 }
 
 /**

@@ -13,7 +13,7 @@ import { inspect } from "node:util";
 import { parseArguments } from "./arguments.ts";
 import { formatHtml } from "./html.ts";
 import { describeMachine } from "./machine.ts";
-import { measureNoise, watchStolen } from "./noise.ts";
+import { measureNoise, measureWakes, watchStolen } from "./noise.ts";
 import { buildProgram, packageRoot } from "./program.ts";
 import type { ScenarioReport } from "./scenario.ts";
 import { type ScenarioName, scenarios } from "./scenarios.ts";
@@ -25,6 +25,8 @@ interface Finished extends ScenarioReport {
   readonly seconds: number;
   /** Milliseconds of the same fixed loop, before and after. */
   readonly noise: { readonly before: Spread; readonly after: Spread };
+  /** Milliseconds of a call from one sleeping thread to another over a bare port, before and after. */
+  readonly wakes: { readonly before: Spread; readonly after: Spread };
   /** Percentage of the machine's CPU time that its host gave to others meanwhile. */
   readonly stolen: number;
 }
@@ -38,7 +40,7 @@ async function runAll(args: readonly string[]): Promise<void> {
   const finished: Finished[] = [];
   for (const name of chosen.scenarios) {
     const { question, load } = scenarios[name as ScenarioName];
-    const before = await measureNoise();
+    const before = { noise: await measureNoise(), wakes: await measureWakes() };
     const startedMs = performance.now();
     const findStolen = await watchStolen();
     const { run } = await load();
@@ -50,10 +52,11 @@ async function runAll(args: readonly string[]): Promise<void> {
     });
     const seconds = Math.round((performance.now() - startedMs) / 100) / 10;
     const stolen = await findStolen();
-    const noise = { before, after: await measureNoise() };
-    finished.push({ ...report, question, seconds, noise, stolen });
+    const noise = { before: before.noise, after: await measureNoise() };
+    const wakes = { before: before.wakes, after: await measureWakes() };
+    finished.push({ ...report, question, seconds, noise, wakes, stolen });
     print(
-      `\n${report.name}: ${question}\n(${formatNumber(seconds)} s; noise ${formatNoise(noise)}; ${formatNumber(stolen)} % of the CPUs' time went to others of the host)\n`,
+      `\n${report.name}: ${question}\n(${formatNumber(seconds)} s; noise ${formatNoise(noise)}; two wakes ${formatSpread(wakes.before)} → ${formatSpread(wakes.after)} ms; ${formatNumber(stolen)} % of the CPUs' time went to others of the host)\n`,
     );
     print(formatTable(report.rows));
   }

@@ -15,10 +15,11 @@ export interface MeasuredRun {
     readonly name: string;
     readonly targets?: readonly Target[];
     readonly noise: { readonly before: Spread; readonly after: Spread };
+    readonly wakes: { readonly before: Spread; readonly after: Spread };
   }[];
 }
 
-const columns = ["scenario", "target", "wanted", "found", "holds", "commit", "node", "noise"] as const;
+const columns = ["scenario", "target", "wanted", "found", "holds", "commit", "node", "noise", "two wakes"] as const;
 type Row = Readonly<Record<(typeof columns)[number], string>>;
 
 /** What stands between these lines is written by `npm run bench:targets`. */
@@ -46,13 +47,14 @@ export function updateTargets(page: string, runs: readonly MeasuredRun[], order:
 function rowsOf({ date, machine, scenarios }: MeasuredRun): readonly Row[] {
   if (!Array.isArray(scenarios) || Number.isNaN(Date.parse(date)))
     throw new TypeError("A run: found no date or no scenarios, wanted what `npm run bench -- --json file` writes.");
-  return scenarios.flatMap(({ name, targets = [], noise }) =>
+  return scenarios.flatMap(({ name, targets = [], noise, wakes }) =>
     readRows(formatTargets(targets)).map((row) => ({
       ...row,
       scenario: name,
       commit: machine.commit,
       node: machine.node,
       noise: `${Math.round(100 * Math.max(widthOf(noise.before), widthOf(noise.after)))} %`,
+      "two wakes": `${Math.round(500 * (wakes.before.median + wakes.after.median))} µs`,
     })),
   );
 }

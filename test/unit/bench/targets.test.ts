@@ -13,6 +13,7 @@ const runOf = (date: string, commit: string, found: Readonly<Record<string, read
     name,
     targets,
     noise: { before: spread(9.9, 10.1), after: spread(9, 11) },
+    wakes: { before: { median: 0.04, p10: 0.03, p90: 0.05 }, after: { median: 0.06, p10: 0.05, p90: 0.07 } },
   })),
 });
 
@@ -31,7 +32,7 @@ After.
 `;
 const order = ["start-up", "wake", "route"];
 
-test("a run replaces the rows of its scenarios, in the order of the scenarios, with commit, Node and noise", () => {
+test("a run replaces the rows of its scenarios, in the order of the scenarios, with commit, Node, noise and what wakes cost", () => {
   const run = runOf("2026-01-02T00:00:00Z", "bbb", {
     route: [atMost("a route", 1.567, 10, "µs"), atLeast("another", 1, 2, "times")],
     "start-up": [atMost("start", 464, 1_000, "ms")],
@@ -43,10 +44,10 @@ test("a run replaces the rows of its scenarios, in the order of the scenarios, w
     .slice(2)
     .map((line) => line.split(/\s*\|\s*/).slice(1, -1));
   expect(cells).toEqual([
-    ["start-up", "start", "≤ 1000 ms", "464 ms", "yes", "bbb", "26.0.0", "20 %"],
-    ["wake", "kept", "≤ 2", "1.5", "yes", "aaa", "25", "1 %"],
-    ["route", "a route", "≤ 10 µs", "1.57 µs", "yes", "bbb", "26.0.0", "20 %"],
-    ["route", "another", "≥ 2 times", "1 times", "NO", "bbb", "26.0.0", "20 %"],
+    ["start-up", "start", "≤ 1000 ms", "464 ms", "yes", "bbb", "26.0.0", "20 %", "50 µs"],
+    ["wake", "kept", "≤ 2", "1.5", "yes", "aaa", "25", "1 %", ""],
+    ["route", "a route", "≤ 10 µs", "1.57 µs", "yes", "bbb", "26.0.0", "20 %", "50 µs"],
+    ["route", "another", "≥ 2 times", "1 times", "NO", "bbb", "26.0.0", "20 %", "50 µs"],
   ]);
   expect(after.startsWith("# Performance\n\n")).toBe(true);
   expect(after.endsWith("\n\nAfter.\n")).toBe(true);
