@@ -9,7 +9,8 @@
  *   ["i", sessionId]       → K
  *   ["c"]                  → number of sessions
  *   ["spent", …]           what models took, by day (`runtime/store/spent-days.ts`)
- * All rows of a session change in one transaction. What turns change is written late, that of many turns at once; until then it is read from here.
+ * All rows of a session change in one transaction. What turns change is written late, that of many turns at once; it is read from here until that
+ * write has succeeded, and a write that fails takes nothing of it.
  * After a crash before that the row is behind by those turns; their envelopes are still in the journal then (`settled-rows.ts`), and `begin` or
  * `pending` of them brings the row up to date (ADR 0085).
  */
@@ -34,9 +35,10 @@ export interface IndexOptions {
   readonly onWritten: () => void;
 }
 
-/** What is not on the disk of one session: its newest head, and the sums of days and transcripts before. */
+/** What is not on the disk of one session: its newest head, the row that it makes, and the sums of days and transcripts before. */
 interface Late {
   readonly head: SessionHead;
+  readonly row: SessionRow;
   readonly spent: readonly UsageRow[];
 }
 
@@ -45,6 +47,11 @@ export class SessionIndex {
   readonly #options: IndexOptions;
   /** By `keyText` of the session key. */
   readonly #late = new Map<string, Late>();
+  /** What the next write does. */
+  #changes: (() => void)[] = [];
+  /** The write that has not begun; it begins when the last one has settled, and so knows what waits and what does not any more. */
+  #next: Promise<void> | undefined;
+  #last: Promise<void> = Promise.resolve();
   #made = 0;
   #written = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -62,9 +69,12 @@ export class SessionIndex {
   }
 
   #rowOf(key: string): SessionRow | undefined {
-    const row = this.#environment.get<SessionRow>(["s", key]);
-    const late = this.#late.get(key);
-    return late === undefined || (row !== undefined && isCurrent(row, late.head)) ? row : rowAfter(row, late.head);
+    return this.#late.get(key)?.row ?? this.#stored(key);
+  }
+
+  /** What a change inside a transaction starts from: all that waited is written by then. */
+  #stored(key: string): SessionRow | undefined {
+    return this.#environment.get<SessionRow>(["s", key]);
   }
 
   /** By key, else by session id. */
@@ -92,7 +102,7 @@ export class SessionIndex {
       limit: this.#options.scanRowsMax,
     })) {
       const row = this.#rowOf(key[2] as string);
-      if (row !== undefined) rows.push(row);
+      if (row?.label === label) rows.push(row);
     }
     return rows;
   }
@@ -102,17 +112,18 @@ export class SessionIndex {
     const present = this.get(head.key);
     // Also what waits: who asks wants it on the disk.
     if (present !== undefined && isCurrent(present, head) && !this.#late.has(keyText(head.key))) return present;
-    return this.#write(head.key, () => this.#apply({ head, spent: [] }));
+    return this.#write(() => this.#apply(head));
   }
 
   /** The same, on the disk within `lateMs` or with the next write before: for what follows from rows that outlive a crash. */
   updateLater(head: SessionHead): SessionRow {
-    const present = this.get(head.key);
-    if (present !== undefined && isCurrent(present, head)) return present;
     const key = keyText(head.key);
+    const present = this.#rowOf(key);
+    const row = rowAfter(present, head);
+    if (row === present) return row;
     const late = this.#late.get(key);
     const before = late === undefined || isSameSum(late.head, head) ? [] : usageOf(late.head);
-    this.#late.set(key, { head, spent: [...(late?.spent ?? []), ...before] });
+    this.#late.set(key, { head, row, spent: [...(late?.spent ?? []), ...before] });
     this.#made += 1;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
@@ -120,12 +131,12 @@ export class SessionIndex {
       this.flush().catch(() => undefined);
     }, this.#options.lateMs);
     this.#timer.unref();
-    return rowAfter(present, head);
+    return row;
   }
 
   /** Resolves when all that waited is on the disk. */
   async flush(): Promise<void> {
-    if (this.#late.size > 0) await this.#write(undefined, () => undefined);
+    if (this.#late.size > 0) await this.#write(() => undefined);
   }
 
   /** Does it when all that waited is on the disk: at once where nothing waits. */
@@ -138,36 +149,45 @@ export class SessionIndex {
     return this.flush().catch(() => undefined);
   }
 
-  /** Every write takes with it what waits. `key` is of the session whose row it changes. */
-  async #write<T>(key: string | undefined, change: () => T): Promise<T> {
+  /** With the next write, as all that is called for until it begins. */
+  #write<T>(change: () => T): Promise<T> {
+    let result: T;
+    this.#changes.push(() => {
+      result = change();
+    });
+    this.#next ??= this.#last.then(() => this.#writeAll());
+    this.#last = this.#next.catch(() => undefined);
+    return this.#next.then(() => result);
+  }
+
+  /** Every write takes with it what waits; that waits on until it is on the disk. */
+  async #writeAll(): Promise<void> {
+    const changes = this.#changes;
+    this.#changes = [];
+    this.#next = undefined;
     let taken: readonly (readonly [string, Late])[] = [];
     let made = 0;
-    const own = key === undefined ? undefined : keyText(key);
-    try {
-      const result = await this.#environment.write(() => {
-        taken = [...this.#late];
-        made = this.#made;
-        // What the change makes of the row is newer than what waited.
-        if (own !== undefined) this.#late.delete(own);
-        for (const [, late] of taken) this.#apply(late);
-        return change();
-      });
-      for (const [of, late] of taken) if (this.#late.get(of) === late) this.#late.delete(of);
-      this.#written = Math.max(this.#written, made);
-      if (taken.length > 0) this.#options.onWritten();
-      return result;
-    } catch (error) {
-      for (const [of, late] of taken) if (of === own && !this.#late.has(of)) this.#late.set(of, late);
-      throw error;
-    }
+    await this.#environment.write(() => {
+      taken = [...this.#late];
+      made = this.#made;
+      for (const [, { head, spent }] of taken) {
+        for (const row of spent) putUsage(this.#environment, row);
+        this.#apply(head);
+      }
+      for (const change of changes) change();
+    });
+    for (const [key, late] of taken) if (this.#late.get(key) === late) this.#late.delete(key);
+    // What came meanwhile does not know yet what this write has changed.
+    for (const [key, late] of this.#late) this.#late.set(key, { ...late, row: rowAfter(this.#stored(key), late.head) });
+    this.#written = made;
+    if (taken.length > 0) this.#options.onWritten();
   }
 
   /** Inside a transaction. */
-  #apply({ head, spent }: Late): SessionRow {
-    for (const row of spent) putUsage(this.#environment, row);
-    const old = this.#environment.get<SessionRow>(["s", keyText(head.key)]);
-    if (old !== undefined && isCurrent(old, head)) return old;
+  #apply(head: SessionHead): SessionRow {
+    const old = this.#stored(keyText(head.key));
     const row = rowAfter(old, head);
+    if (row === old) return row;
     this.#replace(old, row);
     for (const used of usageOf(head)) putUsage(this.#environment, used);
     return row;
@@ -181,12 +201,12 @@ export class SessionIndex {
 
   /** The row of a session that has no message yet. */
   add(row: SessionRow): Promise<void> {
-    return this.#write(row.key, () => this.#replace(this.get(row.key), row));
+    return this.#write(() => this.#replace(this.#stored(keyText(row.key)), row));
   }
 
   remove(key: string): Promise<void> {
-    return this.#write(key, () => {
-      const row = this.get(key);
+    return this.#write(() => {
+      const row = this.#stored(keyText(key));
       if (row === undefined) return;
       this.#environment.put(["c"], (this.#environment.get<number>(["c"]) ?? 1) - 1);
       this.#environment.remove(["s", keyText(key)]);
@@ -198,8 +218,8 @@ export class SessionIndex {
 
   /** Makes the row from `makeHead` if there is none. */
   label(key: string, label: string | null, makeHead: () => SessionHead): Promise<SessionRow> {
-    return this.#write(key, () => {
-      const old = this.get(key);
+    return this.#write(() => {
+      const old = this.#stored(keyText(key));
       const { label: _, ...head } = old ?? { ...makeHead(), label: undefined };
       const row: SessionRow = label === null ? head : { ...head, label };
       this.#replace(old, row);
@@ -209,8 +229,8 @@ export class SessionIndex {
 
   /** Makes the row from `makeHead` if there is none. */
   choose(key: string, change: ChoiceChange, makeHead: () => SessionHead): Promise<SessionRow> {
-    return this.#write(key, () => {
-      const old = this.get(key);
+    return this.#write(() => {
+      const old = this.#stored(keyText(key));
       const { choices: before, ...rest }: SessionRow = old ?? makeHead();
       const choices = changeChoices(before, change);
       const row: SessionRow = choices === undefined ? rest : { ...rest, choices };
@@ -220,8 +240,8 @@ export class SessionIndex {
   }
 
   archive(key: string, archived: boolean, atMs: number): Promise<SessionRow | undefined> {
-    return this.#write(key, () => {
-      const old = this.get(key);
+    return this.#write(() => {
+      const old = this.#stored(keyText(key));
       if (old === undefined || (old.archivedAtMs !== undefined) === archived) return old;
       const { archivedAtMs: _, ...open } = old;
       const row: SessionRow = archived ? { ...open, archivedAtMs: atMs } : open;
@@ -231,8 +251,8 @@ export class SessionIndex {
   }
 
   pin(key: string, isPinned: boolean): Promise<SessionRow | undefined> {
-    return this.#write(key, () => {
-      const old = this.get(key);
+    return this.#write(() => {
+      const old = this.#stored(keyText(key));
       if (old === undefined || (old.pinned === true) === isPinned) return old;
       const { pinned: _, ...open } = old;
       const row: SessionRow = isPinned ? { ...open, pinned: true } : open;
@@ -333,7 +353,9 @@ export class SessionIndex {
   }
 }
 
+/** The old row where the head says nothing newer. */
 function rowAfter(old: SessionRow | undefined, head: SessionHead): SessionRow {
+  if (old !== undefined && isCurrent(old, head)) return old;
   const choices = old?.sessionId === head.sessionId ? old.choices : lastingChoices(old?.choices);
   return {
     ...head,

@@ -1,6 +1,6 @@
 /** The index of sessions: what turns change is read at once, written late, and not lost meanwhile. */
 import { describe, expect, it } from "vitest";
-import type { Environment } from "../../../runtime/store/environment.ts";
+import { type Environment, type Key, top } from "../../../runtime/store/environment.ts";
 import { memoryEnvironments } from "../../../runtime/store/memory-environment.ts";
 import { type SessionHead, SessionIndex } from "../../../runtime/store/session-index.ts";
 import { SettledRows } from "../../../runtime/store/settled-rows.ts";
@@ -35,6 +35,44 @@ async function openIndex() {
   const index = new SessionIndex(environment, { scanRowsMax: 100, lateMs: never, onWritten: () => void told++ });
   const stored = () => environment.get<{ messages: number }>(["s", key])?.messages;
   return { environment, index, stored, told: () => told };
+}
+
+/** What readers of a database may see between a transaction and the word that it is on the disk. */
+const views = ["what was before", "what is written"] as const;
+
+/** The next commit waits until it is let go, or fails. */
+async function openHeldIndex(view: (typeof views)[number]) {
+  const opened = await openIndex();
+  const { environment } = opened;
+  const [write, get] = [environment.write.bind(environment), environment.get.bind(environment)];
+  const begun = Promise.withResolvers<void>();
+  const commit = Promise.withResolvers<void>();
+  const allRows = () => Array.from(environment.entries({ start: [""], end: [top] }));
+  const hold = () => {
+    Object.assign(environment, {
+      async write<T>(change: () => T) {
+        const before = allRows();
+        const result = await write(change);
+        const texts = new Map(before.map(({ key: place, value }) => [JSON.stringify(place), value]));
+        if (view === "what was before") environment.get = <V>(place: Key) => texts.get(JSON.stringify(place)) as V;
+        Object.assign(environment, { write });
+        begun.resolve();
+        try {
+          await commit.promise;
+        } catch (error) {
+          await write(() => {
+            for (const { key: place } of allRows()) environment.remove(place);
+            for (const { key: place, value } of before) environment.put(place, value);
+          });
+          throw error;
+        } finally {
+          environment.get = get;
+        }
+        return result;
+      },
+    });
+  };
+  return { ...opened, hold, begun: begun.promise, letGo: commit.resolve, fail: () => commit.reject(new Error("full")) };
 }
 
 describe("the index of sessions", () => {
@@ -90,6 +128,118 @@ describe("the index of sessions", () => {
     expect(index.get(key)).toMatchObject({ sessionId: "s2", messages: 2 });
     const rows = (await index.usage(days)).map(({ day, sessionId, tokens }) => `${day} ${sessionId} ${tokens.input}`);
     expect(new Set(rows)).toEqual(new Set(["1 s1 5", "2 s1 7", "2 s2 1"]));
+  });
+
+  describe.each(views)("while a write is on its way and readers see %s", (view) => {
+    it("gives the newest turn, and the change that is written when that is answered", async () => {
+      const { index, hold, begun, letGo } = await openHeldIndex(view);
+      await index.label(key, "mine", () => head(0));
+      index.updateLater(head(4));
+      hold();
+      const labelling = index.label(key, "other", () => head(0));
+      await begun;
+      expect(index.get(key)).toEqual({ ...head(4), label: "mine" });
+      expect(index.withLabel("other")).toEqual([]);
+      letGo();
+      expect(await labelling).toMatchObject({ messages: 4, label: "other" });
+      expect(index.get(key)).toEqual({ ...head(4), label: "other" });
+      expect(index.withLabel("other")).toEqual([{ ...head(4), label: "other" }]);
+    });
+
+    it("takes a turn that ends meanwhile for newer, and keeps it for the next write", async () => {
+      const { index, stored, hold, begun, letGo } = await openHeldIndex(view);
+      index.updateLater(head(2));
+      hold();
+      const labelling = index.label(key, "mine", () => head(0));
+      await begun;
+      expect(index.updateLater(head(4))).toMatchObject({ messages: 4 });
+      expect(index.get(key)).toMatchObject({ messages: 4 });
+      letGo();
+      await labelling;
+      expect(index.get(key)).toEqual({ ...head(4), label: "mine" });
+      expect([stored(), index.changes.made(), index.changes.written()]).toEqual([2, 2, 1]);
+      await index.flush();
+      expect([stored(), index.changes.written()]).toEqual([4, 2]);
+    });
+
+    it("loses nothing of what a day took when the write fails", async () => {
+      const { index, hold, begun, fail } = await openHeldIndex(view);
+      index.updateLater(head(2, spentOn(1, 5)));
+      hold();
+      const pinning = index.pin(key, true);
+      await begun;
+      index.updateLater(head(4, spentOn(2, 6)));
+      fail();
+      await expect(pinning).rejects.toThrow("full");
+      expect(index.get(key)).toEqual(head(4, spentOn(2, 6)));
+      const rows = (await index.usage(days)).map(({ day, tokens }) => [day, tokens.input]);
+      expect(rows).toEqual([
+        [2, 6],
+        [1, 5],
+      ]);
+    });
+
+    it("has a removed session whole until the removal is answered, and then never again, but for what it took", async () => {
+      const { index, hold, begun, letGo } = await openHeldIndex(view);
+      await index.label(key, "mine", () => head(0));
+      index.updateLater(head(2, spentOn(1, 5)));
+      hold();
+      const removing = index.remove(key);
+      await begun;
+      // Called for meanwhile, and written behind the removal.
+      const pinning = index.pin("agent:ann:other", true);
+      expect(index.get(key)).toEqual({ ...head(2, spentOn(1, 5)), label: "mine" });
+      letGo();
+      await removing;
+      expect(index.get(key)).toBeUndefined();
+      await pinning;
+      await index.flush();
+      expect([index.get(key), await index.find("s1"), index.withLabel("mine")]).toEqual([undefined, undefined, []]);
+      expect(await index.query(all)).toEqual({ rows: [], total: 0 });
+      expect(await index.usage(days)).toMatchObject([{ day: 1, tokens: { input: 5 } }]);
+    });
+
+    it("has a session whose removal failed as it was, with what it took", async () => {
+      const { index, hold, begun, fail } = await openHeldIndex(view);
+      await index.label(key, "mine", () => head(0));
+      index.updateLater(head(2, spentOn(1, 5)));
+      hold();
+      const removing = index.remove(key);
+      await begun;
+      fail();
+      await expect(removing).rejects.toThrow("full");
+      expect(index.get(key)).toEqual({ ...head(2, spentOn(1, 5)), label: "mine" });
+      expect(await index.usage(days)).toMatchObject([{ day: 1, tokens: { input: 5 } }]);
+    });
+
+    it("gives a session that begins anew as it was until that is answered, and no later write brings the old one back", async () => {
+      const { index, hold, begun, letGo } = await openHeldIndex(view);
+      await index.choose(key, { model: "a/b" }, () => head(0));
+      index.updateLater(head(4));
+      hold();
+      const beginning = index.update(head(0, { sessionId: "s2" }));
+      await begun;
+      const pinning = index.pin("agent:ann:other", true);
+      expect(index.get(key)).toEqual({ ...head(4), choices: { model: "a/b" } });
+      letGo();
+      await Promise.all([beginning, pinning]);
+      await index.flush();
+      expect(index.get(key)).toEqual(head(0, { sessionId: "s2" }));
+    });
+  });
+
+  it("writes together what is called for while a write is on its way", async () => {
+    const { environment, index, hold, begun, letGo } = await openHeldIndex("what was before");
+    hold();
+    const first = index.pin("agent:ann:other", true);
+    await begun;
+    index.updateLater(head(2));
+    const labelling = index.label(key, "mine", () => head(0));
+    const others = [index.pin(key, true), index.archive(key, true, 5)];
+    letGo();
+    await Promise.all([first, labelling, ...others]);
+    expect(index.get(key)).toEqual({ ...head(2), label: "mine", pinned: true, archivedAtMs: 5 });
+    expect(environment.commits()).toBe(2);
   });
 
   it("keeps what could not be written for the next write, of its own session as well", async () => {
