@@ -22,12 +22,14 @@ export type MessageRow = readonly [header: EnvelopeHeader, body?: string];
 /** Characters of a body that stands beside its header: not so many that a backlog is slow to read for them. */
 const shortBodyCharsMax = 2_048;
 
-/** All but `read` and `removed` inside a transaction. */
+/** What changes rows is called inside of `write`. */
 export class EnvelopeRows {
   readonly #environment: Environment;
   readonly #firstSeq: number;
-  /** Whose text is not short, or whose turn's calls have rows. It may name one too many, after a transaction that failed, and none too few. */
-  readonly #more = new Set<string>();
+  /** Whose text is not short, or whose turn's calls have rows: how many rows were put, by transactions that have not failed. None too few. */
+  readonly #more = new Map<string, number>();
+  /** What the transaction that runs has added to it. */
+  #named: string[] = [];
 
   /** `firstSeq`: what is there by then has a smaller number. */
   constructor(environment: Environment, firstSeq: number) {
@@ -40,11 +42,25 @@ export class EnvelopeRows {
     return this.#environment.get(["i", keyText(envelopeId)]) !== undefined;
   }
 
+  /** A transaction; one that fails leaves none of its rows, and nobody looks for them. */
+  async write<T>(change: () => T): Promise<T> {
+    const named: string[] = [];
+    try {
+      return await this.#environment.write(() => {
+        this.#named = named;
+        return change();
+      });
+    } catch (error) {
+      for (const id of named) this.#count(id, -1);
+      throw error;
+    }
+  }
+
   put(seq: number, { header, body }: StoredEnvelope): void {
     const { id, agentId, askedIn } = header;
     this.#environment.put(messageKey(agentId, seq), messageRow(header, body));
     if (!isShort(body)) {
-      this.#more.add(id);
+      this.#name(id);
       putBody(this.#environment, agentId, ["m", seq], body);
     }
     const place: Place = askedIn === undefined ? [seq, agentId] : [seq, agentId, askedIn];
@@ -57,17 +73,17 @@ export class EnvelopeRows {
   }
 
   rememberSent(call: TurnCall, sent: { readonly envelopeId: string; readonly runId: string }): void {
-    this.#more.add(call.turn);
+    this.#name(call.turn);
     rememberSent(this.#environment, call, sent);
   }
 
   rememberMade(call: TurnCall, made: string | object): void {
-    this.#more.add(call.turn);
+    this.#name(call.turn);
     rememberMade(this.#environment, call, made);
   }
 
   rememberKept(call: TurnCall, kept: KeptPlace): void {
-    this.#more.add(call.turn);
+    this.#name(call.turn);
     rememberKept(this.#environment, call, kept);
   }
 
@@ -83,6 +99,17 @@ export class EnvelopeRows {
   /** Once that is on disk: a transaction that fails leaves the rows. */
   removed(envelopeId: string): void {
     this.#more.delete(envelopeId);
+  }
+
+  #name(envelopeId: string): void {
+    this.#named.push(envelopeId);
+    this.#count(envelopeId, 1);
+  }
+
+  #count(envelopeId: string, by: 1 | -1): void {
+    const count = (this.#more.get(envelopeId) ?? 0) + by;
+    if (count > 0) this.#more.set(envelopeId, count);
+    else this.#more.delete(envelopeId);
   }
 }
 

@@ -462,7 +462,7 @@ export class Journal {
     let settled: readonly string[] = [];
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const result = await this.#environment.write(() => {
+    const result = await this.#rows.write(() => {
       settled = this.#nextSettled();
       for (const envelopeId of settled) {
         const place = this.#environment.get<Place>(["i", keyText(envelopeId)]);
