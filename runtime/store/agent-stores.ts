@@ -102,6 +102,14 @@ export class AgentStores {
     if (folder !== undefined) await this.#options.openEnvironment.blobs?.(folder).copyTo(dir);
   }
 
+  /**
+   * Removes of these files of messages what no row names, if the agent is open: its opening looks at all that there are. Not to be waited
+   * for inside `use`: an agent that was released meanwhile is opened again when that has ended.
+   */
+  async sweep(agentId: string, files: readonly string[]): Promise<void> {
+    if (this.#open.has(agentId)) await this.use(agentId, (store) => this.#sweep(agentId, store, files));
+  }
+
   /** Passes the word on if the agent is open; a closed one finds out when it is opened. */
   forget(agentId: string, envelopeId: string): void {
     this.#open.get(agentId)?.store.then(
@@ -154,15 +162,17 @@ export class AgentStores {
       await openFormat(environment, "agent", folder, formats.agent, agentMigrations);
       const store = new AgentStore(environment);
       store.forgetUnknown(await this.#options.journal.keeps());
-      await this.#options.blobs.sweep(
-        agentId,
-        (blob) => store.names(blob) || this.#options.journal.names(agentId, blob),
-      );
+      await this.#sweep(agentId, store);
       return store;
     } catch (error) {
       await environment.close();
       throw error;
     }
+  }
+
+  #sweep(agentId: string, store: AgentStore, files?: readonly string[]): Promise<void> {
+    const { blobs, journal } = this.#options;
+    return blobs.sweep(agentId, (blob) => store.names(blob) || journal.names(agentId, blob), files);
   }
 
   #closeUnused(): void {

@@ -4,7 +4,7 @@
  * Layout: `<sessions>/blobs/<first two digits>/<SHA-256 of the bytes>`, UTF-8, or UTF-16LE for a text that is not well-formed. A file is
  * written under another name, flushed and renamed before the row that names it commits; who names it is in rows of the journal
  * (`["z", A, hash, …]`) and of the agent's environment (`["z", hash]`), written in the transaction of the text's own row. So a
- * crash leaves at the most a file that nobody names; `sweep` removes those.
+ * crash leaves at the most a file that nobody names; `sweep` removes those. What a failed commit leaves: `runtime/store/long-bodies.ts`.
  */
 import { hash } from "node:crypto";
 import { failure } from "../kernel/errors.ts";

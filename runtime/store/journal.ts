@@ -16,7 +16,7 @@
  *   ["request" | "kept", …]  requests for rights (`runtime/store/grant-requests.ts`)
  *   ["room" | "rooms" | "room-…" | "activation", …]  what was said in groups (`runtime/store/rooms.ts`)
  *   ["audit" | "audit-head" | "audit-anchor", …]  the log of what was accepted and refused (`runtime/store/audit-chain.ts`)
- *   ["r", …]   what the calls of turns sent (`runtime/store/sent-calls.ts`)
+ *   ["r", …]   what the calls of turns sent (`runtime/store/sent-calls.ts`); ["swept"] is of `runtime/store/long-bodies.ts`
  * After a crash: an envelope is either wholly here or was never answered. One that is done may still be here, because rows
  * are removed with a later write; its `done` marker in the agent's environment wins. One that was asked for stays until the
  * asking turn is done as well: that turn may be handled again, repeats its ask and needs the outcome.

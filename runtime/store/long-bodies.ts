@@ -1,5 +1,12 @@
-/** Long bodies are on the disk before the rows that name them; the appends of one agent keep the order of the calls all the same. */
+/**
+ * Long bodies are on the disk before the rows that name them; the appends of one agent keep the order of the calls all the same.
+ *
+ * The file of an append that failed, or came to nothing, goes at once where nobody names it. But a commit that has failed may be found on the
+ * disk after a crash all the same, until another one has taken its place: so the file goes behind a commit, and stays while there is none. That
+ * commit writes a row of its own, ["swept"], because an empty transaction changes nothing on the disk.
+ */
 import type { Envelope } from "../kernel/envelope.ts";
+import type { AgentStores } from "./agent-stores.ts";
 import type { Blobs } from "./blobs.ts";
 import type { Environment } from "./environment.ts";
 import type { Journal, StoredEnvelope } from "./journal.ts";
@@ -7,15 +14,18 @@ import type { Dedupe } from "./port.ts";
 
 export interface LongBodiesParts {
   readonly blobs: Blobs;
-  readonly journal: Pick<Journal, "knows">;
+  readonly agents: Pick<AgentStores, "sweep">;
+  readonly journal: Pick<Journal, "knows" | "names" | "change">;
   /** The journal's. */
-  readonly environment: Pick<Environment, "checkRoom">;
+  readonly room: Pick<Environment, "checkRoom">;
 }
 
 export class LongBodies {
   readonly #parts: LongBodiesParts;
   /** The last body of each agent that is on its way to the disk, until it is there. */
   readonly #last = new Map<string, Promise<void>>();
+  /** Files that their append has left without a row, until a commit says that there is none; by agent and name. */
+  #left = new Map<string, readonly [agentId: string, file: string]>();
 
   constructor(parts: LongBodiesParts) {
     this.#parts = parts;
@@ -27,10 +37,10 @@ export class LongBodies {
     dedupe: Dedupe | undefined,
     append: (stored: StoredEnvelope) => Promise<T>,
   ): Promise<T> {
-    const { journal, environment } = this.#parts;
+    const { journal, room } = this.#parts;
     return this.write(envelope, append, () => {
       // The append says so, and who repeats it is not told to come again.
-      if (!journal.knows(envelope.header.id, dedupe)) environment.checkRoom(Buffer.byteLength(envelope.body));
+      if (!journal.knows(envelope.header.id, dedupe)) room.checkRoom(Buffer.byteLength(envelope.body));
     });
   }
 
@@ -40,7 +50,7 @@ export class LongBodies {
     append: (stored: StoredEnvelope) => Promise<T>,
     check?: () => void,
   ): Promise<T> {
-    const { blobs } = this.#parts;
+    const { blobs, journal } = this.#parts;
     const { agentId } = header;
     const before = this.#last.get(agentId);
     if (before === undefined && !blobs.isLong(body)) return append({ header, body });
@@ -61,6 +71,24 @@ export class LongBodies {
       return await append({ header, body: stored });
     } finally {
       release();
+      if (typeof stored !== "string") {
+        if (!journal.names(agentId, stored.blob)) this.#left.set(`${agentId} ${stored.blob}`, [agentId, stored.blob]);
+        await this.#sweep();
+      }
     }
+  }
+
+  /** Never rejects: what cannot be removed is tried again with the next long body, and found when the agent is next opened. */
+  async #sweep(): Promise<void> {
+    const left = this.#left;
+    if (left.size === 0) return;
+    this.#left = new Map();
+    try {
+      await this.#parts.journal.change((environment) => environment.put(["swept"], 0));
+    } catch {
+      for (const [key, file] of left) this.#left.set(key, file);
+      return;
+    }
+    for (const [agentId, file] of left.values()) await this.#parts.agents.sweep(agentId, [file]).catch(() => undefined);
   }
 }

@@ -144,7 +144,6 @@ export class OpenStore implements Store {
         return dir === undefined ? undefined : openEnvironment.blobs?.(dir);
       },
     });
-    this.#bodies = new LongBodies({ blobs: this.#blobs, journal: this.#journal, environment: journal });
     this.#deliveries = new Deliveries(this.#journal);
     this.#requests = makeRequestRows(this.#journal, this.#now, this.#bounds.deadLettersMax);
     this.#care = makeSessionRows({
@@ -166,6 +165,7 @@ export class OpenStore implements Store {
       journal: this.#journal,
       openMax: this.#bounds.openAgentStoresMax,
     });
+    this.#bodies = new LongBodies({ blobs: this.#blobs, agents: this.#agents, journal: this.#journal, room: journal });
     this.#runs = makeRunRows(this.#journal, this.#index, this.#agents, this.#bounds.endedRunsMax, {
       withBody: (envelope, append) => this.#bodies.write(envelope, append),
       emptyHead: (key, agentId) => this.#care.emptyHead(key, agentId),
