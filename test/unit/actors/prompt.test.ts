@@ -47,6 +47,18 @@ describe("the system prompt", () => {
     await expect(`${systemPrompt({ ...facts, ...changes })}\n`).toMatchFileSnapshot(golden(name));
   });
 
+  it.each(["full", "minimal", "none"] as const)("%s: has no character beyond Latin-1 of its own", (mode) => {
+    const text = systemPrompt({
+      ...facts,
+      mode,
+      agent: { id: "raul", name: "Raul" },
+      files: [{ name: "AGENTS.md", status: "missing", text: "" }],
+      sandbox: { covers: "all", access: "none", backend: "bubblewrap", hasNetwork: false },
+      handsOn: true,
+    });
+    expect(text).not.toMatch(/[^\0-\xff]/);
+  });
+
   it("begins the same from turn to turn: what changes by the day stands after everything else", () => {
     const today = systemPrompt(facts);
     const tomorrow = systemPrompt({ ...facts, date: "2026-11-22", model: "other/model" });
