@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { makeConfig, postByWebhook } from "../http-load.ts";
 import type { SiblingOrder } from "../inside/caller.ts";
 import type { CallFigures } from "../inside/measure-calls.ts";
+import { connectOperator } from "../operator.ts";
 import { openPeerProcess } from "../peer-process.ts";
 import type { MeasuredCalls } from "../peers/host.ts";
 import { findInstalled, type PeerName, peers } from "../peers/index.ts";
@@ -25,6 +26,8 @@ const widths = [1, 64];
 const text = "x".repeat(200);
 const relay = "raw ports, relayed";
 const ours = "Cloister, in memory";
+/** Clients are told when a question opens and when it ends. */
+const watched = "Cloister, a client connected";
 
 /** How many times the peer's rate, and how many times less CPU, Cloister must have with 64 in flight. */
 const bars: readonly (readonly [peer: PeerName, rate: number, cpu?: number])[] = [
@@ -57,7 +60,7 @@ export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
   if (missing.length > 0) progress(`left out: ${missing.join("; ")}. \`npm run bench:peers\` installs them`);
   const subjects: Subject[] = [];
   try {
-    subjects.push(await openCloister(seconds));
+    subjects.push(await openCloister(seconds), await openWatched(seconds));
     for (const name of installed) subjects.push(await openPeer(name, seconds));
     const measured = widths.flatMap((inFlight) =>
       subjects.map((subject) => ({ subject, inFlight, samples: new Array<Sample>() })),
@@ -135,7 +138,7 @@ async function openPeer(name: PeerName, seconds: number): Promise<Subject> {
 }
 
 /** The real program in a process of its own; the asking agent measures, as the asking side of each library does. */
-async function openCloister(seconds: number): Promise<Subject> {
+async function openCloister(seconds: number): Promise<Subject & { readonly port: number }> {
   const caller = fileURLToPath(new URL("../inside/caller.ts", import.meta.url));
   const program = await startProgram({
     ...makeConfig(0, 0, "thread", [
@@ -164,6 +167,7 @@ async function openCloister(seconds: number): Promise<Subject> {
   }
   return {
     who: ours,
+    port: program.port,
     between: "agent → kernel → agent",
     async measure(inFlight) {
       const order: SiblingOrder = {
@@ -179,6 +183,21 @@ async function openCloister(seconds: number): Promise<Subject> {
     },
     close,
   };
+}
+
+async function openWatched(seconds: number): Promise<Subject> {
+  const cloister = await openCloister(seconds);
+  try {
+    const client = await connectOperator(cloister.port);
+    const close = async (): Promise<void> => {
+      await client.close();
+      await cloister.close();
+    };
+    return { ...cloister, who: watched, close };
+  } catch (error) {
+    await cloister.close();
+    throw error;
+  }
 }
 
 function summarize({ figures: { calls, elapsedMs, p50Ms, p99Ms }, cpuUs }: MeasuredCalls): Sample {

@@ -23,7 +23,7 @@ import { modelAnswered, modelText } from "./models.ts";
 import { type AgentOrder, giveOrder, unpark } from "./orders.ts";
 import type { Pairing, PairingRegistry } from "./pairings.ts";
 import { postRefusal, stoppedRefusal } from "./posts.ts";
-import { makeQuestions, watch } from "./questions.ts";
+import { makeQuestions, tellWaiting, watch } from "./questions.ts";
 import { type CheckedSend, sendAs, sentBefore, wouldRefuse } from "./sends.ts";
 import type { AgentSpec, AppendTicket, Effect, ExitReason, KernelState } from "./state.ts";
 import { stopWithRuns, unfinishedBelow } from "./run-stops.ts";
@@ -409,6 +409,7 @@ export function makeKernel(
       endQuiets(k, nowMs);
       tickCells(k, nowMs);
       tickRuns(k, nowMs);
+      tellWaiting(k, nowMs);
       afterwards(nowMs);
     },
     /** Settles the asks whose deadline has passed and gives the next deadline. Call it when the effect `deadline` says so. */
@@ -418,7 +419,7 @@ export function makeKernel(
       return Number.isFinite(nextMs) ? nextMs : undefined;
     },
 
-    /** Whether anybody follows each question in memory (`questions.ts`); until it is said, nobody does. */
+    /** Whether anybody follows questions in memory (`questions.ts`); until it is said, nobody does. */
     watch: (isWatched: boolean): void => watch(k, isWatched),
     /** No new mail and no new turns, except those that a turn in flight waits for. */
     drain(): void {

@@ -256,6 +256,9 @@ export const limits = {
   asksMax: 100_000,
   /** Questions in memory that the kernel keeps as nothing but that; what goes beyond is kept as any other message (`questions.ts`). */
   questionsInTable: 1_024,
+  /** Of how many of them clients are told as they come, within how many milliseconds; of one that waits longer they are told then. */
+  toldQuestionsMax: 10,
+  toldQuestionsMs: 100,
   /** Sessions to which a turn may have questions in memory that are judged once for all of them. */
   routesPerTurnMax: 256,
   /** Headers of such questions that a cell remembers. */

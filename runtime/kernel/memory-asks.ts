@@ -6,12 +6,11 @@ import { agentOfKey } from "./agent-of-key.ts";
 import { joinChain, leaveChain, noteChainEnd, whyModelsSpent } from "./chains.ts";
 import { noteRoom, policyOf, releaseQuestion, reserve, sessionDepth, whyNoRoomInMemory } from "./depth.ts";
 import { hasReady, pump, pumpWanting } from "./dispatch.ts";
-import type { Outcome } from "./envelope.ts";
 import type { Refusal } from "./errors.ts";
 import { doneBits, down, type UpRecord } from "./frames.ts";
 import type { Limits } from "./limits.ts";
 import { postRefusal, postResult } from "./posts.ts";
-import { headerOf, openQuestion, type Question, type Route, settle, tellFlow } from "./questions.ts";
+import { openQuestion, type Question, type Route, settle, tellAnswered, tellAsked } from "./questions.ts";
 import { refuse } from "./refusals.ts";
 import { admissionOf, checkSend, whyNoMoreAsks } from "./sends.ts";
 import { formatHeader } from "./session-choices.ts";
@@ -153,6 +152,8 @@ function ask(k: KernelState, route: Route, { ref, num, c: body }: UpRecord, nowM
     atMs: nowMs,
     deadlineMs: nowMs + Math.min(num === 0 ? limits.askTimeoutMsDefault : num, limits.askTimeoutMsMax),
     messages: counts.messages,
+    isShown: false,
+    isTold: false,
   };
   const isIdle = target.asked.questions === 0;
   const isWaitingAlready = turn.questions > 0;
@@ -166,8 +167,8 @@ function ask(k: KernelState, route: Route, { ref, num, c: body }: UpRecord, nowM
     incarnation: target.incarnation,
     record: [down.question, place, question.number, nowMs, id, body, told],
   });
-  if (k.isWatched) tellFlow(k, question, "open");
-  if (k.isWatched || isIdle) k.emit({ type: "agent-changed", agentId: target.spec.id });
+  tellAsked(k, question, nowMs);
+  if (isIdle && !question.isTold) k.emit({ type: "agent-changed", agentId: target.spec.id });
   if (isWaitingAlready) return;
   givePlaceBack(k, turn);
   pumpWanting(k, nowMs);
@@ -203,11 +204,7 @@ export function answerQuestion(k: KernelState, question: Question, { num, a: tex
   // A cell that is about to end hears nothing (`waits.ts`: `respond`).
   if (asker.phase !== "stopping")
     postResult(k, asker.spec.id, asker.incarnation, ref, num === 0 ? [1, "no_reply", ""] : [1, "ok", text]);
-  tellFlow(k, question, "ok");
-  if (k.isWatched) {
-    const outcome: Outcome = num === 0 ? { status: "no_reply" } : { status: "ok", text };
-    k.emit({ type: "ended", header: headerOf(question), seq: 1, outcome, aborted: false, inMemory: true });
-  }
-  if (k.isWatched || target.asked.questions === 0) k.emit({ type: "agent-changed", agentId: target.spec.id });
+  tellAnswered(k, question, num === 0 ? { status: "no_reply" } : { status: "ok", text });
+  if (question.isTold || target.asked.questions === 0) k.emit({ type: "agent-changed", agentId: target.spec.id });
   if (target.order !== undefined || hasReady(target)) pump(k, target, nowMs);
 }

@@ -11,7 +11,7 @@
 import { openWait } from "./asks.ts";
 import { type Chain, openInChain, stampWith } from "./chains.ts";
 import { makeMail, makeTurn } from "./dispatch.ts";
-import type { EnvelopeHeader } from "./envelope.ts";
+import type { EnvelopeHeader, Outcome } from "./envelope.ts";
 import type { AgentEntry, AskedEffect, KernelState, Turn } from "./state.ts";
 
 /** What was judged for the questions of one turn to one session, and what it was judged by. */
@@ -49,6 +49,10 @@ export interface Question {
   readonly deadlineMs: number;
   /** Messages of its chain so far. */
   readonly messages: number;
+  /** It is one of those of a moment that somebody can follow: its answer is among the last answers. */
+  isShown: boolean;
+  /** Whoever watches has heard of it, and hears of its end. */
+  isTold: boolean;
 }
 
 export interface Questions {
@@ -58,6 +62,9 @@ export interface Questions {
   /** Of those that there are, or were since the last look. */
   firstDeadlineMs: number;
   nextRoute: number;
+  /** How many were shown since when. */
+  shown: number;
+  shownSinceMs: number;
 }
 
 /** What an agent is asked in memory. */
@@ -71,7 +78,14 @@ export interface Asked {
 }
 
 export function makeQuestions(places: number): Questions {
-  return { table: Array.from({ length: places }), count: 0, firstDeadlineMs: Number.POSITIVE_INFINITY, nextRoute: 0 };
+  return {
+    table: Array.from({ length: places }),
+    count: 0,
+    firstDeadlineMs: Number.POSITIVE_INFINITY,
+    nextRoute: 0,
+    shown: 0,
+    shownSinceMs: 0,
+  };
 }
 
 const placeOf = ({ questions }: KernelState, turn: number): number => turn % questions.table.length;
@@ -115,6 +129,7 @@ export function questionOf(k: KernelState, agent: AgentEntry, number: number): Q
 
 /** From here on it is a turn, and a wait of the one who asked. */
 export function unfold(k: KernelState, question: Question): void {
+  if (k.isWatched && !question.isTold) tellOpen(k, question);
   settle(k, question);
   makeTurnOf(k, question);
 }
@@ -174,14 +189,54 @@ function unfoldWhere(k: KernelState, isMeant: (question: Question) => boolean): 
   for (const question of k.questions.table) if (question !== undefined && isMeant(question)) unfold(k, question);
 }
 
-/** Whether anybody is told of each question and of each end of one. */
+/** Whether anybody is told of questions: of all that there are then, and of those that come (`tellAsked`). */
 export function watch(k: KernelState, isWatched: boolean): void {
   k.isWatched = isWatched;
-  if (!isWatched) return;
-  for (const question of k.questions.table) if (question !== undefined) tellFlow(k, question, "open");
+  if (isWatched) tellWhere(k, () => true);
 }
 
-export function tellFlow(k: KernelState, { id, route: { turn, header } }: Question, state: "open" | "ok"): void {
+/**
+ * Tells of one that has come, unless as many have come in this moment as anybody can follow: an event for each client costs
+ * more than a question does. What is left out and waits for longer is told of by `tellWaiting`.
+ */
+export function tellAsked(k: KernelState, question: Question, nowMs: number): void {
+  const { questions } = k;
+  const { toldQuestionsMs, toldQuestionsMax } = k.settings.limits;
+  if (nowMs - questions.shownSinceMs >= toldQuestionsMs) {
+    questions.shownSinceMs = nowMs;
+    questions.shown = 0;
+  }
+  if (questions.shown >= toldQuestionsMax) return;
+  questions.shown += 1;
+  question.isShown = true;
+  if (k.isWatched) tellOpen(k, question);
+}
+
+/** Tells of its answer. */
+export function tellAnswered(k: KernelState, question: Question, outcome: Outcome): void {
+  const { isTold, isShown } = question;
+  if (isTold || isShown) tellFlow(k, question, "ok");
+  if (isTold) k.emit({ type: "ended", header: headerOf(question), seq: 1, outcome, aborted: false, inMemory: true });
+}
+
+/** Call it in each tick. */
+export function tellWaiting(k: KernelState, nowMs: number): void {
+  const { toldQuestionsMs } = k.settings.limits;
+  if (k.isWatched && k.questions.count > 0) tellWhere(k, ({ atMs }) => nowMs - atMs >= toldQuestionsMs);
+}
+
+function tellWhere(k: KernelState, isMeant: (question: Question) => boolean): void {
+  for (const question of k.questions.table)
+    if (question !== undefined && !question.isTold && isMeant(question)) tellOpen(k, question);
+}
+
+function tellOpen(k: KernelState, question: Question): void {
+  question.isTold = true;
+  tellFlow(k, question, "open");
+  k.emit({ type: "agent-changed", agentId: question.route.target.spec.id });
+}
+
+function tellFlow(k: KernelState, { id, route: { turn, header } }: Question, state: "open" | "ok"): void {
   const fromSession = turn.mail.envelope.header.sessionKey;
   k.emit({ type: "flow", envelopeId: id, fromSession, toSession: header.sessionKey, state });
 }

@@ -288,7 +288,7 @@ export interface KernelState {
   readonly pairings: PairingRegistry;
   readonly asks: Asks;
   readonly questions: Questions;
-  isWatched: boolean; // questions and their ends are told, one by one
+  isWatched: boolean; // questions in memory, and their ends, are told
   /** Accepted and not done: mail by envelope id. */
   readonly mail: Map<string, Mail>;
   readonly lanes: Map<string, LaneState>; // those with places

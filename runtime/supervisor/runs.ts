@@ -212,11 +212,15 @@ export function makeRuns(
     },
     flow(envelopeId, fromSession, toSession, state) {
       const flow: ToldFlow = { id: envelopeId, fromSession, toSession, state, atMs: nowMs() };
-      if (state !== "open") {
-        if (openFlows.size > 0) openFlows.delete(envelopeId);
+      if (state === "open") {
+        if (openFlows.size >= limits.asksMax) return;
+        openFlows.set(envelopeId, flow);
+      } else {
         doneFlows[nextDone] = flow;
         nextDone = (nextDone + 1) % flowsMax;
-      } else if (openFlows.size < limits.asksMax) openFlows.set(envelopeId, flow);
+        // Of a question in memory that was answered at once nobody has heard.
+        if (!openFlows.delete(envelopeId)) return;
+      }
       if (isHeard()) publish({ event: "flow", payload: flowOf(flow) });
     },
     get flows() {

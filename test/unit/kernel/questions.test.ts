@@ -20,6 +20,7 @@ function open(
   asked: readonly (readonly [to: string, body: string])[],
   scripts: Readonly<Record<string, Script>> = {},
   options: Partial<Parameters<typeof makeDriver>[0]> = {},
+  isWatched = false,
 ) {
   const heard: Answer[] = [];
   const driver = makeDriver({
@@ -36,6 +37,7 @@ function open(
   });
   for (const agent of ["raul", "kim"]) driver.tell(`agent:${agent}:warm`, "be live");
   driver.settle();
+  driver.kernel.watch(isWatched);
   driver.tell(main, "go");
   driver.settle();
   return { driver, heard };
@@ -315,9 +317,70 @@ describe("whoever watches", () => {
     ]);
   });
 
-  it("is told of the last answers although nobody watched", () => {
-    const { driver } = open([[raul, "a"]]);
-    expect(flows(driver)).toEqual(["ok"]);
+  describe("while more is asked than he can follow", () => {
+    const bodies = ["a", "b", "c", "d", "e"];
+    const ask = (scripts: Readonly<Record<string, Script>>, count = bodies.length) =>
+      open(
+        bodies.slice(0, count).map((body) => [raul, body]),
+        scripts,
+        { limits: { toldQuestionsMax: 2 } },
+        true,
+      );
+    const told = (driver: Driver, state: "open" | "ok"): number =>
+      flows(driver).filter((found) => found === state).length;
+    const ends = (driver: Driver): number => driver.ofType("ended").filter(({ inMemory }) => inMemory).length;
+
+    it("is told of so many, with their ends", () => {
+      const { driver } = ask({});
+      expect([told(driver, "open"), ends(driver), told(driver, "ok")]).toEqual([2, 2, 2]);
+      expect(leaks(driver.kernel)).toEqual([]);
+    });
+
+    it("is told of as many again a moment later", () => {
+      const { driver } = ask({}, 2);
+      driver.tell(main, "go");
+      driver.settle();
+      expect(told(driver, "open")).toBe(2);
+      driver.advance(limits.toldQuestionsMs);
+      driver.tell(main, "go");
+      driver.settle();
+      expect([told(driver, "open"), ends(driver)]).toEqual([4, 4]);
+    });
+
+    it("is told of those that wait for longer, once, and how busy their agent is", () => {
+      const { driver } = ask(Object.fromEntries(bodies.map((body) => [body, blocked])));
+      expect(told(driver, "open")).toBe(2);
+      driver.advance(limits.toldQuestionsMs - 1);
+      expect(told(driver, "open")).toBe(2);
+      const changes = driver.ofType("agent-changed").length;
+      driver.advance(1);
+      driver.advance(1);
+      expect(told(driver, "open")).toBe(5);
+      expect(driver.ofType("agent-changed").length - changes).toBe(3);
+      driver.open("go on");
+      driver.settle();
+      expect([ends(driver), told(driver, "ok")]).toEqual([5, 5]);
+    });
+
+    it("is told of one of which more comes than its answer", () => {
+      const asks: Script = function* (turn) {
+        yield* answerOf(turn.send("agent:kim:main", "f", { inMemory: true, timeoutMs: 500 }));
+        return { reply: "asked kim" };
+      };
+      const { driver, heard } = ask({ e: asks });
+      expect(said(heard).at(-1)).toBe("asked kim");
+      expect(told(driver, "open")).toBe(3);
+      expect(ends(driver)).toBe(3);
+    });
+  });
+
+  it("is told of the last answers although nobody watched, and not of more than he could have followed", () => {
+    const { driver } = open(
+      ["a", "b", "c"].map((body) => [raul, body]),
+      {},
+      { limits: { toldQuestionsMax: 2 } },
+    );
+    expect(flows(driver)).toEqual(["ok", "ok"]);
   });
 });
 

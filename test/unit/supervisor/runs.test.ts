@@ -144,6 +144,16 @@ test("ended runs and finished asks are forgotten in time; open asks are kept", a
   expect(flows[0]).toMatchObject({ fromAgent: "main", toAgent: "raul" });
 });
 
+test("the end of an ask is told to who was told of it, and shown in any case", () => {
+  runs.flow("told", "agent:main:main", "agent:raul:main", "open");
+  for (const id of ["untold", "told"]) runs.flow(id, "agent:main:main", "agent:raul:main", "ok");
+  expect(events).toMatchObject([
+    { event: "flow", payload: { id: "told", state: "open" } },
+    { event: "flow", payload: { id: "told", state: "ok" } },
+  ]);
+  expect(runs.flows.flows.map(({ id }) => id)).toEqual(["untold", "told"]);
+});
+
 test("more asks that wait than a list may have are counted, and listed as the older ones are answered", () => {
   const max = limits.openFlowsListMax;
   const ask = (n: number, state: "open" | "ok") => runs.flow(`o${n}`, "agent:main:main", "agent:raul:main", state);
