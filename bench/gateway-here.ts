@@ -59,6 +59,7 @@ export async function openGatewayHere(
     queues: await store.queues(),
     requests: await store.requests(),
     commandRequests: await store.commandRequests(),
+    withWorkspace: [],
     devices: await store.devices(),
     senders: await store.senders(),
     operatorKey: "ab".repeat(32),

@@ -5,6 +5,10 @@ export function makeEntry(spec: AgentSpec): AgentEntry {
   return new Entry(spec);
 }
 
+export function isEntry(value: AgentEntry | AgentSpec): value is AgentEntry {
+  return value instanceof Entry;
+}
+
 type Collections = Pick<
   AgentEntry,
   "lanes" | "ready" | "turns" | "loaded" | "sessionDepth" | "openCalls" | "offers" | "asked"

@@ -43,7 +43,7 @@ export function viewOf(agent: AgentEntry): AgentView {
 }
 
 export function viewSession(k: KernelState, agentId: string, sessionKey: string): SessionView {
-  const agent = k.runs.get(sessionKey) ?? k.agents.get(agentId);
+  const agent = k.runs.get(sessionKey) ?? k.agents.peek(agentId);
   const lane = agent?.isMade === true ? agent.lanes.get(sessionKey) : undefined;
   const header = (lane?.running?.mail ?? lane?.queue[0])?.envelope.header;
   return {

@@ -87,7 +87,7 @@ export function disable(k: KernelState, agentId: string, reason: string, nowMs: 
 
 /** The gateway is up: permanent agents get their cells, as many as there is room for. */
 export function startPermanent(k: KernelState, nowMs: number): void {
-  for (const agent of k.agents.values()) {
+  for (const agent of k.agents.having(({ supervision }) => supervision.restart === "permanent")) {
     if (!staysLive(agent)) continue;
     k.astir.add(agent);
     pump(k, agent, nowMs);

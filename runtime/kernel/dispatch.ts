@@ -261,7 +261,7 @@ function activate(k: KernelState, agent: AgentEntry, nowMs: number): void {
 export function makeRoom(k: KernelState): void {
   let stopping = 0;
   let oldest: AgentEntry | undefined;
-  for (const agent of k.agents.values()) {
+  for (const agent of k.agents.made()) {
     if (agent.phase === "stopping") stopping++;
     else if (
       isIdle(agent) &&

@@ -5,7 +5,7 @@
 import { type AgentView, headersInHand, type SessionView, viewOf, viewSession } from "./agent-views.ts";
 import { oldestMs } from "./depth.ts";
 import { type Admission, type Appended, admit, appended, restore } from "./admit.ts";
-import { makeEntry } from "./agent-entry.ts";
+import { AgentTable } from "./agent-table.ts";
 import { makeAsks } from "./asks.ts";
 import { endQuiets } from "./arrivals.ts";
 import { expireCrowds } from "./crowd.ts";
@@ -74,7 +74,7 @@ export function makeKernel(
 ) {
   const k: KernelState = {
     settings,
-    agents: new Map(specs.map((spec) => [spec.id, makeEntry(spec)])),
+    agents: new AgentTable(specs),
     runs: new Map(),
     children: new Map(),
     runWaits: new Map(),
@@ -428,23 +428,27 @@ export function makeKernel(
     /** Turns in flight, of all agents. */
     turnsInFlight(): number {
       let turns = 0;
-      for (const agent of k.agents.values()) turns += inHand(agent);
+      for (const agent of k.agents.made()) turns += inHand(agent);
       return turns;
     },
     /** The lanes as they stand (`lanes.ts`). */
     lanes: (): readonly LaneRow[] => viewLanes(k),
     view(agentId: string): AgentView | undefined {
-      const agent = k.agents.get(agentId);
+      const agent = k.agents.peek(agentId);
       return agent === undefined ? undefined : viewOf(agent);
     },
     oldestMs(agentId: string): number | undefined {
-      const agent = k.agents.get(agentId);
+      const agent = k.agents.peek(agentId);
       return agent === undefined ? undefined : oldestMs(agent);
     },
-    views: (): readonly AgentView[] => [...k.agents.values()].filter(({ run }) => run === undefined).map(viewOf),
+    views: (): readonly AgentView[] =>
+      k.agents
+        .peekAll()
+        .filter(({ run }) => run === undefined)
+        .map(viewOf),
     /** What the cell of this agent has in hand: delivered, and not told to be done. For the report of its end. */
     inHand(agentId: string): readonly EnvelopeHeader[] {
-      const agent = k.agents.get(agentId);
+      const agent = k.agents.peek(agentId);
       return agent === undefined ? [] : headersInHand(k, agent);
     },
     /** One session as it stands; `lane` is that of its turn, or of what people say in it. */

@@ -89,7 +89,7 @@ export function viewLanes(k: KernelState): readonly LaneRow[] {
   const add = (lane: string, count: number): void => void waiting.set(lane, (waiting.get(lane) ?? 0) + count);
   let sessions = 0;
   let inNested = 0;
-  for (const agent of k.agents.values()) {
+  for (const agent of k.agents.made()) {
     if (!agent.isMade) continue;
     for (const [lane, ready] of agent.ready) add(lane, ready.size);
     for (const { running, queue } of agent.lanes.values()) {

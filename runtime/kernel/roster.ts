@@ -32,7 +32,7 @@ export function addAgent(k: KernelState, spec: AgentSpec, nowMs: number): void {
   agent.leaving = undefined;
   agent.spec = spec;
   k.leaving.delete(agent);
-  k.agents.set(spec.id, agent);
+  k.agents.set(agent);
   if (spec.parked !== undefined && leaving !== undefined)
     placeOrder(k, agent, { type: "park", reason: spec.parked }, "config", "added again", nowMs);
   note(k, "agent_added", spec.id, leaving === undefined ? "new" : "before it was gone");
@@ -108,7 +108,7 @@ export function settleLeaving(k: KernelState): void {
 
 /** Whether a run that works as the agent is not over: its cell needs the agent's place. */
 function ofRuns(k: KernelState, { spec }: AgentEntry): boolean {
-  for (const { run } of k.agents.values()) if (run?.row.agentId === spec.id) return true;
+  for (const { run } of k.agents.made()) if (run?.row.agentId === spec.id) return true;
   return false;
 }
 

@@ -297,7 +297,7 @@ function open(k: KernelState, row: RunRow, pairing: Pairing, request: SpawnReque
     retryAtMs: 0,
   } satisfies LiveRun;
   k.pairings.add(pairing);
-  k.agents.set(entry.spec.id, entry);
+  k.agents.set(entry);
   k.runs.set(row.sessionKey, entry);
   const siblings = k.children.get(row.requesterSessionKey);
   if (siblings === undefined) k.children.set(row.requesterSessionKey, new Set([entry]));

@@ -12,6 +12,7 @@
  */
 import type { Admission } from "./admit.ts";
 import type { AgentSpec } from "./agent-spec.ts";
+import type { AgentTable } from "./agent-table.ts";
 import type { LaneState } from "./places.ts";
 import type { Asks } from "./asks.ts";
 import type { Chain } from "./chains.ts";
@@ -273,7 +274,7 @@ export type AcceptResult =
 
 export interface KernelState {
   readonly settings: KernelSettings;
-  readonly agents: Map<string, AgentEntry>;
+  readonly agents: AgentTable;
   /** Sub-agent runs by their session's key; each is also among `agents`, until its cell has ended. */
   readonly runs: Map<string, AgentEntry>;
   /** Runs by the session that asked for them. */

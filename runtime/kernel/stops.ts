@@ -89,9 +89,9 @@ export function stop(k: KernelState, scope: StopScope, subject: string, nowMs: n
 function agentsOf(k: KernelState, scope: StopScope): readonly AgentEntry[] {
   const id =
     scope.type === "agent" ? scope.agentId : scope.type === "session" ? agentOfKey(scope.sessionKey) : undefined;
-  if (scope.type !== "agent" && scope.type !== "session")
-    return [...k.agents.values()].filter(({ run }) => run === undefined);
-  const agent = k.agents.get(id ?? "");
+  if (scope.type !== "agent" && scope.type !== "session") return k.agents.made().filter(({ run }) => run === undefined);
+  // Where nothing ever was there is nothing to stop.
+  const agent = k.agents.peek(id ?? "");
   return agent === undefined ? [] : [agent];
 }
 

@@ -12,7 +12,7 @@ import { crashedLately } from "./agent-entry.ts";
 import { hasCell } from "./dispatch.ts";
 import { type AgentOrder, placeOrder } from "./orders.ts";
 import type { Limits } from "./limits.ts";
-import type { AgentEntry, ExitReason, KernelState } from "./state.ts";
+import type { AgentEntry, AgentSpec, ExitReason, KernelState } from "./state.ts";
 
 export const restartKinds = ["permanent", "transient", "temporary"] as const;
 export const escalations = ["park", "stop-group", "gateway"] as const;
@@ -90,9 +90,9 @@ export function restartGroup(k: KernelState, agent: AgentEntry, nowMs: number): 
   const { group } = agent.spec;
   if (group === undefined || group.strategy === "one_for_one") return;
   let isAfter = false;
-  for (const other of k.agents.values()) {
+  for (const other of k.agents.made()) {
     if (other === agent) isAfter = true;
-    else if (isMember(other, group) && hasCell(other) && (group.strategy === "one_for_all" || isAfter))
+    else if (isMember(other.spec, group) && hasCell(other) && (group.strategy === "one_for_all" || isAfter))
       give(k, other, { type: "restart", keepsCrashes: true }, `group:${group.name}`, agent.spec.id, nowMs);
   }
 }
@@ -118,8 +118,8 @@ export function escalate(k: KernelState, agent: AgentEntry, nowMs: number): void
     detail: reason,
   });
   if (supervision.escalate !== "stop-group" || group === undefined) return;
-  for (const other of k.agents.values())
-    if (other !== agent && isMember(other, group) && other.phase !== "parked")
+  for (const other of k.agents.having((spec) => isMember(spec, group)))
+    if (other !== agent && other.phase !== "parked")
       give(
         k,
         other,
@@ -136,6 +136,6 @@ function give(k: KernelState, agent: AgentEntry, order: AgentOrder, by: string, 
   placeOrder(k, agent, order, by, `${order.type}, because of agent:${cause}`, nowMs);
 }
 
-function isMember(agent: AgentEntry, group: AgentGroup): boolean {
-  return agent.spec.group?.name === group.name;
+function isMember(spec: AgentSpec, group: AgentGroup): boolean {
+  return spec.group?.name === group.name;
 }

@@ -11,7 +11,7 @@ import { makeWhyNoSending, type SendPolicyDeps } from "./send-policy.ts";
 import { makeStop, type StopWorkDeps } from "./stop-work.ts";
 import { makeCronTool } from "./tools/cron.ts";
 import type { Tool } from "./tools/table.ts";
-import { type Heartbeats, type HeartbeatsDeps, makeHeartbeats } from "./heartbeats.ts";
+import { type AgentPlace, type Heartbeats, type HeartbeatsDeps, makeHeartbeats } from "./heartbeats.ts";
 
 export interface Clock {
   readonly methods: CronDesk["methods"] & Heartbeats["methods"];
@@ -21,7 +21,7 @@ export interface Clock {
   /** Takes a message that waits for its agent's next heartbeat. */
   readonly holdHook: HoldHook;
   /** The gateway is up. Resolves when every heartbeat has its row; what the start begins goes on. */
-  start(): Promise<void>;
+  start(withWorkspace: readonly AgentPlace[]): Promise<void>;
   /** The turn of a message begins, or begins anew. */
   began(header: EnvelopeHeader): void;
   /** It has ended. */
@@ -58,11 +58,11 @@ export function makeClock(parts: ClockDeps): Clock {
     methods: { ...cron.methods, ...heartbeats.methods },
     heartbeats,
     holdHook: makeHoldHook({ ...deps, newRunId: randomUUID, heartbeatMs: (...of) => heartbeats.nextMs(...of) }),
-    async start() {
+    async start(withWorkspace) {
       if (!parts.config.jobs.enabled)
         parts.log.info({}, "jobs are off (cron.enabled: false); those that are there are kept");
       await heartbeats.follow();
-      void heartbeats.boot();
+      void heartbeats.boot(withWorkspace);
     },
     tool: makeCronTool({
       desk: cron,

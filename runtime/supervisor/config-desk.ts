@@ -9,7 +9,6 @@
  *                         └── a key that needs a restart ──► the launcher starts the gateway again, with all of it
  *                                   └── nobody would start it again ──► the rest is in force; the key is shown as waiting
  */
-import { createHash } from "node:crypto";
 import { rm } from "node:fs/promises";
 import path from "node:path";
 import { nothingRead, type SecretsRead } from "../broker/secrets-read.ts";
@@ -306,7 +305,7 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
     if (isRestarting) return undefined;
     try {
       const next = await deps.read();
-      if (hashFiles(next.files) === hashFiles(files) && next.config.revision === lastRead) {
+      if (areSame(next.files, files) && next.config.revision === lastRead) {
         note(next);
         return { status: "unchanged" };
       }
@@ -393,12 +392,9 @@ function checkBase({ text, hash, file }: Authored, base: string | undefined): vo
       );
 }
 
-/** Of names and texts, whatever the order. */
-function hashFiles(files: ConfigFiles): string {
-  const sum = createHash("sha256");
-  for (const [file, text] of [...files].toSorted(([a], [b]) => (a < b ? -1 : 1)))
-    sum.update(`${JSON.stringify([file, text ?? null])}\n`);
-  return sum.digest("hex");
+/** Names and texts, whatever the order. */
+function areSame(a: ConfigFiles, b: ConfigFiles): boolean {
+  return a.size === b.size && [...a].every(([file, text]) => b.has(file) && b.get(file) === text);
 }
 
 function describe({ agents, sections }: PlanSummary): string {

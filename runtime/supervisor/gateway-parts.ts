@@ -9,6 +9,7 @@ import type { StartChannel } from "./channels/channel-life.ts";
 import type { ConfigDesk, ReadConfig, ReadsConfig } from "./config-desk.ts";
 import type { Driver, Logger } from "./driver.ts";
 import type { PublishEvents } from "./events.ts";
+import type { AgentPlace } from "./heartbeats.ts";
 import type { LifecycleDeps } from "./lifecycle.ts";
 import type { McpDeps } from "./mcp.ts";
 import type { ModelsDeps } from "./models.ts";
@@ -32,6 +33,8 @@ export interface GatewayParts {
   readonly requests: readonly GrantRequest[];
   /** Commands that wait for an operator, likewise. */
   readonly commandRequests: readonly unknown[];
+  /** Agents whose workspace is there (`havingWorkspace`). Who looks at every agent does so before memory is collected. */
+  readonly withWorkspace: readonly AgentPlace[];
   readonly devices: KeptDevices;
   readonly senders: KeptSenders;
   /** Hex; what tokens of devices are derived from. */

@@ -473,7 +473,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     async resume() {
       const [found] = await Promise.all([driver.resume(), deadLetters.changed()]);
       isResumed = true;
-      await Promise.all([clock.start(), threadTools.start()]);
+      await Promise.all([clock.start(parts.withWorkspace), threadTools.start()]);
       channels.start();
       notices.start();
       audit.start();

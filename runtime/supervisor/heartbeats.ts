@@ -18,7 +18,7 @@ import { type Job, type JobRun, neverMs } from "../store/job-rows.ts";
 import type { Store, TimerRow } from "../store/port.ts";
 import { aFewAtOnce } from "../thread/a-few-at-once.ts";
 import { nextActiveMs } from "./active-hours.ts";
-import { havingWorkspace, statAgentFile } from "./agent-files.ts";
+import { statAgentFile } from "./agent-files.ts";
 import { accountOf, ownerRoute, readAddress, unasked } from "./answer-address.ts";
 import type { makeAuditNote } from "./audit-trail.ts";
 import type { Logger } from "./driver.ts";
@@ -46,12 +46,14 @@ export interface HeartbeatsDeps {
   readonly log: Logger;
 }
 
+export type AgentPlace = Pick<ResolvedAgent, "id" | "workspace">;
+
 export interface Heartbeats {
   readonly methods: Handlers<"wake" | "last-heartbeat" | "set-heartbeats">;
   /** The configuration is another one, or the gateway has started: there is a row for each agent that has them. */
   follow(): Promise<void>;
-  /** The gateway is up: turns of agents that have a BOOT.md. */
-  boot(): Promise<void>;
+  /** The gateway is up: turns of agents that have a BOOT.md, of those whose workspace was there before. */
+  boot(withWorkspace: readonly AgentPlace[]): Promise<void>;
   /** A time has come. Undefined: nothing is to be said now, and the row says when next. */
   due(timer: TimerRow, atMs: number): Promise<Admission | undefined>;
   /** The turn of a message has ended; those of heartbeats are written down. */
@@ -219,7 +221,7 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
     );
   }
 
-  async function bootTurn({ id: agentId, workspace }: ResolvedAgent): Promise<boolean> {
+  async function bootTurn({ id: agentId, workspace }: AgentPlace): Promise<boolean> {
     const { missing, size = 0 } = await statAgentFile(workspace, "BOOT.md");
     if (missing || size === 0) return false;
     const result = await deps.accept({
@@ -241,17 +243,19 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
     follow: () =>
       inTurn(async () => {
         const wanted: { readonly id: string; readonly heartbeat: HeartbeatRule }[] = [];
-        for (const { id, heartbeat } of agents.values()) if (heartbeat !== undefined) wanted.push({ id, heartbeat });
+        // No iterator, whose garbage would stay (`runtime/kernel/agent-table.ts`).
+        agents.forEach(({ id, heartbeat }) => {
+          if (heartbeat !== undefined) wanted.push({ id, heartbeat });
+        });
         const having = await Promise.all(wanted.map(async (one) => ({ ...one, row: await rowOf(one.id) })));
         // Disabled for all: also for an agent that has one only now, whichever comes first in the list.
         if (having.some(({ row }) => row?.job.enabled === false)) isPaused = true;
         for (const { id, heartbeat, row } of having) await keepRow(id, heartbeat, row);
       }).catch((error: unknown) => log.error({ error: toRefusal(error) }, "heartbeats could not be set")),
-    async boot() {
+    async boot(withWorkspace) {
       // A file each: all at once, thousands would be held at the same time.
-      const there = await havingWorkspace(agents.values());
       let begun = 0;
-      await aFewAtOnce(there, limits.bootLooksAtOnce, async (agent) => {
+      await aFewAtOnce(withWorkspace, limits.bootLooksAtOnce, async (agent) => {
         try {
           if (await bootTurn(agent)) begun += 1;
         } catch (error) {

@@ -24,6 +24,7 @@ import { bundledSkillsFolder, distFolder, entryUrl } from "../thread/entries.ts"
 import { beatForWatch } from "../thread/main-watch.ts";
 import { trimHeap } from "../thread/trim-heap.ts";
 import { startTrustedThread, type TrustedThread } from "../thread/trusted-thread.ts";
+import { havingWorkspace } from "./agent-files.ts";
 import { placeOf } from "./agent-places.ts";
 import { startChannelThread } from "./channels/start-channel.ts";
 import type { ReadConfig, ReadsConfig } from "./config-desk.ts";
@@ -104,12 +105,13 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
   const { lastEnd } = options.launched ?? {};
   if (lastEnd !== undefined) log.warn({ lastEnd, restarts: options.launched?.restarts }, "started again after a crash");
 
-  const kept = await started(readKept(store, log));
+  const [kept, withWorkspace] = await started(Promise.all([readKept(store, log), havingWorkspace(config.agents)]));
   const gateway = makeGateway({
     config,
     store,
     assets,
     ...kept,
+    withWorkspace,
     operatorKey,
     liveCellsMax: await budgetLiveCells(),
     version: options.version,
@@ -146,7 +148,8 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
   };
 
   await confineProcess(config.stateDir);
-  // What the configuration left behind; from here on somebody may wait.
+  // What the configuration left behind; from here on somebody may wait. What is made after it of each agent stays until there is enough
+  // garbage for another collection, which a gateway at rest never makes.
   await trimHeap();
   const listening = await edge.remote
     .listen({

@@ -18,6 +18,7 @@ import { limits } from "../../runtime/kernel/limits.ts";
 import { defaultSupervision } from "../../runtime/kernel/supervision.ts";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
 import type { Store } from "../../runtime/store/port.ts";
+import { havingWorkspace } from "../../runtime/supervisor/agent-files.ts";
 import { makeGateway } from "../../runtime/supervisor/gateway.ts";
 import type { Gateway, GatewayParts } from "../../runtime/supervisor/gateway-parts.ts";
 import { type CellAssets, loadCellAssets } from "../../runtime/thread/cell-assets.ts";
@@ -211,6 +212,7 @@ export async function openGateway(
     queues: await store.queues(),
     requests: await store.requests(),
     commandRequests: await store.commandRequests(),
+    withWorkspace: await havingWorkspace(config.agents),
     devices: await store.devices(),
     senders: await store.senders(),
     operatorKey: "ab".repeat(32),

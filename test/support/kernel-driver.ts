@@ -436,13 +436,13 @@ export function makeDriver(options: DriverOptions): Driver {
   /** Something waits for the next tick, whenever that is. */
   const needsTick = (): boolean =>
     kernel.state.wantingCells.size > 0 ||
-    [...kernel.state.agents.values()].some(
-      ({ spill, depth, spec }) =>
-        spill?.isReading === false && depth <= Math.floor((spec.mailbox?.depthMax ?? limits.mailboxDepthMax) / 2),
-    ) ||
-    [...kernel.state.agents.values()].some((agent) =>
-      [...agent.turns.values()].some(({ stage }) => stage === "uncommitted"),
-    );
+    kernel.state.agents
+      .made()
+      .some(
+        ({ spill, depth, spec }) =>
+          spill?.isReading === false && depth <= Math.floor((spec.mailbox?.depthMax ?? limits.mailboxDepthMax) / 2),
+      ) ||
+    kernel.state.agents.made().some((agent) => [...agent.turns.values()].some(({ stage }) => stage === "uncommitted"));
 
   /** Its mailbox may be full for as long as it is out of service. */
   const isOut = (agentId: string): boolean => {
@@ -534,7 +534,8 @@ export function makeDriver(options: DriverOptions): Driver {
       settle();
       for (let rounds = 0; ; rounds++) {
         if (rounds > 10_000) throw new Error("something waits for time without end");
-        const dueMs = [...kernel.state.agents.values()]
+        const dueMs = kernel.state.agents
+          .made()
           .filter((agent) => agent.phase !== "parked" && agent.depth > 0 && agent.notBeforeMs > nowMs)
           .map((agent) => agent.notBeforeMs)
           .concat(Number.isFinite(alarmMs) ? alarmMs : [])

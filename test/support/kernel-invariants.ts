@@ -94,7 +94,7 @@ function checkInvariants(
 ): void {
   const k = kernel.state;
   let live = 0;
-  for (const agent of k.agents.values()) {
+  for (const agent of k.agents.made()) {
     const id = agent.spec.id;
     if (agent.phase === "starting" || agent.phase === "live" || agent.phase === "stopping") live++;
     for (const [slot, pairing] of agent.slots) {
@@ -200,7 +200,7 @@ function checkQuestions(
   wrong: (what: string) => never,
 ): void {
   const counts = { turns: 0, agents: 0, chains: 0 };
-  for (const { turns, asked } of agents.values()) {
+  for (const { turns, asked } of agents.made()) {
     counts.agents += asked.questions;
     for (const turn of turns.values()) counts.turns += turn.questions;
   }
@@ -268,7 +268,7 @@ function isSame(one: ReadonlyMap<string, number>, other: ReadonlyMap<string, num
 
 /** What is in memory alone is in no table of mail. */
 function hasTurn(kernel: Kernel, envelopeId: string): boolean {
-  for (const agent of kernel.state.agents.values())
+  for (const agent of kernel.state.agents.made())
     for (const { mail } of agent.turns.values()) if (mail.envelope.header.id === envelopeId) return true;
   return false;
 }
@@ -348,7 +348,7 @@ export function leaks(kernel: Kernel): readonly string[] {
   expectNone("quiet", k.quiet.size);
   expectNone("held characters", k.heldChars);
   expectNone("wanting cells", k.wantingCells.size);
-  for (const agent of k.agents.values()) {
+  for (const agent of k.agents.made()) {
     const id = agent.spec.id;
     expectNone(`${id} lanes`, agent.lanes.size);
     expectNone(`${id} turns`, agent.turns.size);

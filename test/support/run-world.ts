@@ -157,6 +157,7 @@ function checkEnd(driver: Driver): readonly string[] {
     if (run.end?.delivery === "pending") problems.push(`the end of ${run.id} waits to be told`);
   }
   if (driver.kernel.runViews().length > 0) problems.push("runs are left");
-  for (const id of driver.kernel.state.agents.keys()) if (id.startsWith("run:")) problems.push(`${id} is left`);
+  for (const { spec } of driver.kernel.state.agents.made())
+    if (spec.id.startsWith("run:")) problems.push(`${spec.id} is left`);
   return [...problems, ...leaks(driver.kernel)];
 }

@@ -8,13 +8,23 @@ const done: Script = function* () {
   return { reply: "done" };
 };
 
-it("asking for the turns in flight, stopping a session and the clock make no collections for a dormant agent", () => {
+it("asking for the turns in flight, stopping sessions and agents, views and the clock make no entry for a dormant agent", () => {
   const { kernel, nowMs } = makeDriver({ agents: ["main", "raul"], script: done });
-  const made = (): string[] =>
-    [...kernel.state.agents.values()].filter(({ isMade }) => isMade).map(({ spec }) => spec.id);
+  const made = (): string[] => kernel.state.agents.made().map(({ spec }) => spec.id);
   expect([kernel.state.agents.size, made()]).toEqual([2, []]);
   expect(kernel.turnsInFlight()).toBe(0);
-  expect(kernel.views()).toHaveLength(2);
+  expect(kernel.views().map(({ id, phase }) => [id, phase])).toEqual([
+    ["main", "dormant"],
+    ["raul", "dormant"],
+  ]);
+  expect([kernel.view("raul")?.phase, kernel.oldestMs("raul"), kernel.inHand("raul")]).toEqual([
+    "dormant",
+    undefined,
+    [],
+  ]);
+  expect(kernel.sessionView("raul", "agent:raul:main")).toMatchObject({ phase: "dormant", waiting: 0 });
+  for (const scope of [{ type: "all" }, { type: "agent", agentId: "raul" }] as const)
+    expect(kernel.stop(scope, "t", nowMs)).toMatchObject({ active: [], queued: [] });
   expect(kernel.stop({ type: "session", sessionKey: "agent:main:main" }, "t", nowMs)).toMatchObject({
     active: [],
     queued: [],

@@ -257,6 +257,24 @@ describe("a group", () => {
     expect(driver.audits("order").at(-1)).toMatchObject({ subject: "group:g", object: "agent:c" });
   });
 
+  it("stop-group parks members as well that never had mail", () => {
+    const driver = grouped("one_for_one", { intensity: 0, escalate: "stop-group" });
+    driver.tell("agent:b:main", "hello");
+    driver.advance(200);
+    driver.crash("b");
+    driver.settle();
+    expect(agents.map((id) => driver.kernel.view(id)?.phase)).toEqual(["parked", "parked", "parked", "dormant"]);
+  });
+
+  it("rest_for_one goes by the order of the configuration, whoever had mail first", () => {
+    const driver = grouped("rest_for_one");
+    for (const id of agents.toReversed()) driver.tell(`agent:${id}:main`, "hello");
+    driver.advance(200);
+    driver.crash("b");
+    driver.settle();
+    expect(live(driver)).toBe("ad");
+  });
+
   it("gateway tells the driver, once", () => {
     const driver = grouped("one_for_one", { intensity: 0, escalate: "gateway" });
     wake(driver);

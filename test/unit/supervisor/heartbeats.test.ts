@@ -8,6 +8,7 @@ import type { EnvelopeHeader } from "../../../runtime/kernel/envelope.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
 import { neverMs } from "../../../runtime/store/job-rows.ts";
 import type { TimerRow } from "../../../runtime/store/port.ts";
+import { havingWorkspace } from "../../../runtime/supervisor/agent-files.ts";
 import { type HeartbeatsDeps, makeHeartbeats } from "../../../runtime/supervisor/heartbeats.ts";
 import { sessionSettings } from "../../support/session-settings.ts";
 
@@ -79,11 +80,10 @@ test("the start looks into a bounded number of workspaces at a time, and into no
   let atOnce = 0;
   let most = 0;
   const asked: string[] = [];
-  const agents = [...here, "gone"].map((id): [string, unknown] => [id, { id, workspace: path.join(folder, id) }]);
+  const agents = [...here, "gone"].map((id) => ({ id, workspace: path.join(folder, id) }));
   const failed: object[] = [];
   const heartbeats = makeHeartbeats({
     config: { session: sessionSettings },
-    agents: new Map(agents),
     nowMs: () => 1_000,
     accept: async ({ agentId }: { readonly agentId: string }) => {
       most = Math.max(most, ++atOnce);
@@ -95,7 +95,7 @@ test("the start looks into a bounded number of workspaces at a time, and into no
     },
     log: { ...quiet, error: (fields: object) => failed.push(fields) },
   } as unknown as HeartbeatsDeps);
-  await heartbeats.boot();
+  await heartbeats.boot(await havingWorkspace(agents));
   rmSync(folder, { recursive: true });
   expect(asked.toSorted()).toEqual(
     here
