@@ -7,6 +7,7 @@
 import { Agent } from "node:http";
 import { fileURLToPath } from "node:url";
 import { makeConfig, postByWebhook } from "../http-load.ts";
+import { inSlices } from "../in-slices.ts";
 import type { SiblingOrder } from "../inside/caller.ts";
 import type { CallFigures } from "../inside/measure-calls.ts";
 import { connectOperator } from "../operator.ts";
@@ -170,15 +171,11 @@ async function openCloister(seconds: number): Promise<Subject & { readonly port:
     port: program.port,
     between: "agent → kernel → agent",
     async measure(inFlight) {
-      const order: SiblingOrder = {
-        sibling: "raul",
-        durability: "accepted",
-        text,
-        inFlight,
-        forMs: seconds * 1_000,
-      };
       const beforeMs = await readThreadsCpuMs(program.pid);
-      const figures = JSON.parse(await say("main", JSON.stringify(order))) as CallFigures;
+      const figures = await inSlices(seconds * 1_000, async (forMs) => {
+        const order: SiblingOrder = { sibling: "raul", durability: "accepted", text, inFlight, forMs };
+        return JSON.parse(await say("main", JSON.stringify(order))) as CallFigures;
+      });
       return { figures, cpuUs: ((await readThreadsCpuMs(program.pid)) - beforeMs) * 1_000 };
     },
     close,

@@ -4,6 +4,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { openGatewayHere } from "../gateway-here.ts";
+import { inSlices } from "../in-slices.ts";
 import type { SiblingOrder } from "../inside/caller.ts";
 import type { CallFigures } from "../inside/measure-calls.ts";
 import { openRawCalls } from "../raw-calls.ts";
@@ -42,10 +43,11 @@ export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
   try {
     const ask =
       (durability: SiblingOrder["durability"]) =>
-      async (inFlight: number): Promise<CallFigures> => {
-        const order: SiblingOrder = { sibling: "raul", durability, text, inFlight, forMs: seconds * 1_000 };
-        return JSON.parse(await gateway.say("main", JSON.stringify(order))) as CallFigures;
-      };
+      (inFlight: number): Promise<CallFigures> =>
+        inSlices(seconds * 1_000, async (forMs) => {
+          const order: SiblingOrder = { sibling: "raul", durability, text, inFlight, forMs };
+          return JSON.parse(await gateway.say("main", JSON.stringify(order))) as CallFigures;
+        });
     const kinds = [
       { kind: "raw ports", measure: (inFlight: number) => raw.measure({ inFlight, forMs: seconds * 1_000, text }) },
       { kind: "sibling, in memory", measure: ask("accepted") },
