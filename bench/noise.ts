@@ -11,6 +11,12 @@ import { Worker } from "node:worker_threads";
 import { openRawCalls } from "./raw-calls.ts";
 import { makeSpread, type Spread } from "./spread.ts";
 
+/** The same measured before a scenario and after it. */
+export interface Around {
+  readonly before: Spread;
+  readonly after: Spread;
+}
+
 const callsForMs = 50;
 const warmUpSlices = 3;
 const slices = 9;

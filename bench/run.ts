@@ -13,7 +13,7 @@ import { inspect } from "node:util";
 import { parseArguments } from "./arguments.ts";
 import { formatHtml } from "./html.ts";
 import { describeMachine } from "./machine.ts";
-import { measureNoise, measureWakes, watchStolen } from "./noise.ts";
+import { type Around, measureNoise, measureWakes, watchStolen } from "./noise.ts";
 import { buildProgram, packageRoot } from "./program.ts";
 import type { ScenarioReport } from "./scenario.ts";
 import { type ScenarioName, scenarios } from "./scenarios.ts";
@@ -24,9 +24,9 @@ interface Finished extends ScenarioReport {
   readonly question: string;
   readonly seconds: number;
   /** Milliseconds of the same fixed loop, before and after. */
-  readonly noise: { readonly before: Spread; readonly after: Spread };
+  readonly noise: Around;
   /** Milliseconds of a call from one sleeping thread to another over a bare port, before and after. */
-  readonly wakes: { readonly before: Spread; readonly after: Spread };
+  readonly wakes: Around;
   /** Percentage of the machine's CPU time that its host gave to others meanwhile. */
   readonly stolen: number;
 }
@@ -77,7 +77,7 @@ async function runAll(args: readonly string[]): Promise<void> {
 }
 
 /** p10–p90 of the fixed loop around its median, before and after. */
-function formatNoise({ before, after }: Finished["noise"]): string {
+function formatNoise({ before, after }: Around): string {
   return `${formatWidth(before)} before, ${formatWidth(after)} after; loop ${formatSpread(before)} → ${formatSpread(after)} ms`;
 }
 

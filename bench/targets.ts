@@ -2,6 +2,7 @@
  * The table of targets in `docs/PERFORMANCE.md`, brought up to date from runs: each run replaces the rows of the scenarios that it measured and leaves
  * the others, whose rows say on what they were measured.
  */
+import type { Around } from "./noise.ts";
 import type { Target } from "./scenario.ts";
 import type { Spread } from "./spread.ts";
 import { formatTable, formatTargets } from "./table.ts";
@@ -14,8 +15,8 @@ export interface MeasuredRun {
   readonly scenarios: readonly {
     readonly name: string;
     readonly targets?: readonly Target[];
-    readonly noise: { readonly before: Spread; readonly after: Spread };
-    readonly wakes: { readonly before: Spread; readonly after: Spread };
+    readonly noise: Around;
+    readonly wakes: Around;
   }[];
 }
 

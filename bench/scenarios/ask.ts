@@ -27,7 +27,7 @@ const widths = [1, 64];
 const text = "x".repeat(200);
 const relay = "raw ports, relayed";
 const ours = "Cloister, in memory";
-/** Clients are told when a question opens and when it ends. */
+/** Clients are told of some questions, and of those that wait. */
 const watched = "Cloister, a client connected";
 
 /** How many times the peer's rate, and how many times less CPU, Cloister must have with 64 in flight. */

@@ -129,7 +129,7 @@ export function questionOf(k: KernelState, agent: AgentEntry, number: number): Q
 
 /** From here on it is a turn, and a wait of the one who asked. */
 export function unfold(k: KernelState, question: Question): void {
-  if (k.isWatched && !question.isTold) tellOpen(k, question);
+  if (k.isWatched) tellOpen(k, question);
   settle(k, question);
   makeTurnOf(k, question);
 }
@@ -226,11 +226,12 @@ export function tellWaiting(k: KernelState, nowMs: number): void {
 }
 
 function tellWhere(k: KernelState, isMeant: (question: Question) => boolean): void {
-  for (const question of k.questions.table)
-    if (question !== undefined && !question.isTold && isMeant(question)) tellOpen(k, question);
+  for (const question of k.questions.table) if (question !== undefined && isMeant(question)) tellOpen(k, question);
 }
 
+/** Once. */
 function tellOpen(k: KernelState, question: Question): void {
+  if (question.isTold) return;
   question.isTold = true;
   tellFlow(k, question, "open");
   k.emit({ type: "agent-changed", agentId: question.route.target.spec.id });
