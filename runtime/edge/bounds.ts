@@ -7,6 +7,7 @@ type Name =
   | "socketBufferedBytesMax"
   | "socketsBufferedBytesMax"
   | "deltaBufferedBytesMax"
+  | "gatheredBytesMax"
   | "deltaPaceMs"
   | "wholeTextCharsPerSecond"
   | "handshakeMs"

@@ -98,12 +98,29 @@ export function openConnection(ws: WebSocket, request: IncomingMessage, deps: Co
   /** Runs of which it has all text so far: no more than there are that stream. */
   const followed = new Set<string>();
   let closing: { code: number; reason: string } | undefined;
+  let isGathering = false;
+
+  /** What one event of the loop sends goes to the system in one call: each wakes the reader, and costs more than most frames. */
+  const gather = (): void => {
+    if (isGathering) return;
+    isGathering = true;
+    request.socket.cork();
+    process.nextTick(leave);
+  };
+
+  const leave = (): void => {
+    if (!isGathering) return;
+    isGathering = false;
+    request.socket.uncork();
+  };
 
   const send = (text: string): void => {
     if (closing !== undefined || ws.readyState !== ws.OPEN) return;
     if (ws.bufferedAmount > bounds.socketBufferedBytesMax) return close(1008, slowConsumer);
     const before = ws.bufferedAmount;
+    gather();
     ws.send(text);
+    if (ws.bufferedAmount > bounds.gatheredBytesMax) leave();
     deps.budget.grew(ws.bufferedAmount - before);
   };
 

@@ -541,6 +541,8 @@ export const limits = {
   requestsPerSocketMax: 256,
   /** Bytes waiting for a slow WebSocket above which streamed text (`delta`) is left out; the final text still comes. */
   deltaBufferedBytesMax: 1_048_576,
+  /** Frames of one event of the loop go to a WebSocket together, until so many bytes wait for it: thousands of clients may hear of the same event. */
+  gatheredBytesMax: 4_096,
   /** What one run streams within this time is one `delta`: a reader sees no more often. */
   deltaPaceMs: 50,
   /**

@@ -1,5 +1,6 @@
+import { Socket } from "node:net";
 import * as fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { limits } from "../../runtime/kernel/limits.ts";
 import type { GatewayEvent } from "../../runtime/edge/port.ts";
 import { errorRegister, type ErrorCode, failure } from "../../runtime/kernel/errors.ts";
@@ -800,6 +801,27 @@ describe("events", () => {
     expect((await client.next(isEvent("shutdown"))).payload).toEqual({ reason: "SIGTERM" });
     expect(await client.closed).toEqual({ code: 1012, reason: "service restart: SIGTERM" });
     expect((await opening.closed).code).toBe(1012);
+  });
+});
+
+describe("frames of one moment", () => {
+  it("go to the system in one call, in their order; a long one waits for none", async () => {
+    const { port, edge } = await openEdge();
+    const client = openClient(port);
+    await client.connect();
+    const write = vi.spyOn(Socket.prototype as Required<Pick<Socket, "_writev">>, "_writev");
+    onTestFinished(() => write.mockRestore());
+    const calls = () => write.mock.contexts.filter((socket) => (socket as Socket).localPort === port);
+    await edge.publish([1, 2, 3].map(changed));
+    const told = isEvent("sessions.changed");
+    const three = [await client.next(told), await client.next(told), await client.next(told)];
+    expect(three.map(({ payload }) => payload?.sessionKey)).toEqual(["s1", "s2", "s3"]);
+    expect(calls()).toHaveLength(1);
+    const long = { ...changed(4).payload, reason: "x".repeat(limits.gatheredBytesMax) } as never;
+    await edge.publish([{ event: "sessions.changed", payload: long }, changed(5)]);
+    const two = [await client.next(told), await client.next(told)];
+    expect(two.map(({ payload }) => payload?.sessionKey)).toEqual(["s4", "s5"]);
+    expect(calls()).toHaveLength(3);
   });
 });
 
