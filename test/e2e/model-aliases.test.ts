@@ -43,6 +43,14 @@ test("the model that an alias names is asked: an agent's, the one of /model in a
       await eventually(() => expect([name, heard.slice(count)]).toEqual([name, [answer]]));
     };
     await ask("who are you?", "I am m-1.");
+    const lines = [
+      "Model: local/m-1, as configured.",
+      "Aliases: usual (local/m-1), Big (local/m-2), spare (local/m-3).",
+    ];
+    const count = heard.length;
+    await say("/model");
+    // A line is a message of its own where the platform has no longer ones.
+    await eventually(() => expect([name, heard.slice(count).join("\n")]).toEqual([name, lines.join("\n")]));
     await ask("/model bIG", "Model: local/m-2 in this session; configured is local/m-1. /model default takes it back.");
     await ask("and now?", "I am m-2.");
     await ask("/model default", "Model: local/m-1, as configured.");

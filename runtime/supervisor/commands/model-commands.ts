@@ -16,7 +16,7 @@ import { type ChatCommand, type CommandAnswer, type CommandCall, takesNothing } 
 type Agent = Pick<ResolvedAgent, "module" | "model" | "settings">;
 
 export interface ModelCommandDeps {
-  readonly config: Pick<ResolvedConfig, "channelModels">;
+  readonly config: Pick<ResolvedConfig, "channelModels" | "models">;
   readonly agents: ReadonlyMap<string, Agent>;
   readonly store: Pick<Store, "session">;
   readonly care: Pick<SessionCare, "patch">;
@@ -45,7 +45,10 @@ export function makeModelCommands({ config, agents, store, care }: ModelCommandD
     ): Row["run"] =>
     async (call, rest, agent) => {
       const { sessionKey, agentId } = call;
-      if (rest === "") return { reply: tell(agent, await store.session(sessionKey), call) };
+      if (rest === "") {
+        const told = tell(agent, await store.session(sessionKey), call);
+        return { reply: name === "model" && agent.model !== undefined ? told + tellAliases(config.models) : told };
+      }
       try {
         const row = await care.patch(sessionKey, agentId, { [name]: rest });
         return { reply: tell(agent, row, { ...call, isOwner: true }) };
@@ -126,6 +129,12 @@ export function makeModelCommands({ config, agents, store, care }: ModelCommandD
       };
     },
   }));
+}
+
+/** What may stand in `/model` instead of a whole name; nothing when no model has an alias. */
+function tellAliases({ aliases = {} }: ResolvedConfig["models"]): string {
+  const all = Object.entries(aliases).map(([alias, model]) => `${alias} (${model})`);
+  return all.length === 0 ? "" : `\nAliases: ${all.join(", ")}.`;
 }
 
 const whose = (chosen: string | undefined): string => (chosen === undefined ? ", as configured" : " in this session");

@@ -5,7 +5,7 @@ import { makeSessionCare } from "../../../runtime/supervisor/session-care.ts";
 import { openMemoryStore } from "../../../runtime/store/memory.ts";
 import { agentSettings } from "../../support/agent-settings.ts";
 
-async function open() {
+async function open(aliases?: Readonly<Record<string, string>>) {
   const store = await openMemoryStore({ stateDir: "/state", agents: [{ agentId: "ada", sessionsDir: "/ada" }] });
   const care = makeSessionCare({
     store,
@@ -30,9 +30,19 @@ async function open() {
   const agents = new Map([
     ["ada", { module: "assistant", model: "p/usual", settings: agentSettings("ada", { thinking: "low" }) }],
     ["bob", { module: "echo", model: undefined, settings: agentSettings("bob") }],
+    ["cai", { module: "assistant", model: undefined, settings: agentSettings("cai") }],
   ]);
   const commands = makeModelCommands({
-    config: { channelModels: { telegram: { "7": "p/small" } } },
+    config: {
+      channelModels: { telegram: { "7": "p/small" } },
+      models: {
+        providers: {},
+        catalogue: ["p/large"],
+        authOrder: {},
+        variables: {},
+        ...(aliases === undefined ? {} : { aliases }),
+      },
+    },
     agents,
     store,
     care,
@@ -61,6 +71,18 @@ describe("/model, /think and /verbose", () => {
     expect(await reply("/model p/large")).toContain("Model: p/large in this session; configured is p/small.");
     expect(await reply("/model default")).toContain("Model: p/small, as configured for this conversation");
     expect((await give("/model"))?.reply).toBe("Model: p/usual, as configured.");
+  });
+
+  it("without a name the command tells the aliases after the model, and with one it does not", async () => {
+    const { give, replyTo } = await open({ Big: "p/large", tiny: "p/small" });
+    expect(await replyTo("/model")).toBe("Model: p/usual, as configured.\nAliases: Big (p/large), tiny (p/small).");
+    expect(await replyTo("/model p/large")).toBe(
+      "Model: p/large in this session; configured is p/usual. /model default takes it back.",
+    );
+    expect(await replyTo("/model")).toMatch(/takes it back\.\nAliases: Big \(p\/large\), tiny \(p\/small\)\.$/);
+    expect(await replyTo("/think")).toBe("Thinking: low, as configured.");
+    // An agent without a model can choose none.
+    expect((await give("/model", "cai"))?.reply).toBe("Model: none, as configured.");
   });
 
   it("choose for the session, tell what holds, and take it back", async () => {
