@@ -10,10 +10,31 @@ import type { ConfigWarning } from "./resolved.ts";
 type Written = string | { readonly primary?: string | undefined; readonly fallbacks?: readonly string[] | undefined };
 
 export function lintModels(agents: readonly NamedAgent[], { config }: Draft): ConfigWarning[] {
-  const { defaults } = config.agents;
   const providers = providerNames(config);
+  const unknown = namedModels(agents, config).flatMap(({ path, model }) => {
+    const { provider, id } = partsOfModel(model);
+    if (id !== "" && providers.includes(provider)) return [];
+    return [
+      {
+        path: formatPath(path),
+        message: `is ${JSON.stringify(model)}, which names no provider of this gateway: it answers nothing`,
+        remedy: `Write it as "provider/model"; the providers are ${providers.join(", ")}, and models.providers takes others.`,
+      },
+    ];
+  });
+  return [...lintAliases(config), ...unknown];
+}
+
+interface NamedModel {
+  readonly path: Path;
+  readonly model: string;
+}
+
+/** Every model that an agent may be answered by, where it is written. */
+export function namedModels(agents: readonly NamedAgent[], config: Draft["config"]): readonly NamedModel[] {
+  const { defaults } = config.agents;
   const shared: Path = ["agents", "defaults"];
-  const named = [
+  return [
     ...namesIn(["model"], config.model),
     ...namesIn([...shared, "model"], defaults.model),
     ...namesIn([...shared, "imageModel"], defaults.imageModel),
@@ -31,18 +52,6 @@ export function lintModels(agents: readonly NamedAgent[], { config }: Draft): Co
       ...namesIn([...path, "heartbeat", "model"], entry.heartbeat?.model),
     ]),
   ];
-  const unknown = named.flatMap(({ path, model }) => {
-    const { provider, id } = partsOfModel(model);
-    if (id !== "" && providers.includes(provider)) return [];
-    return [
-      {
-        path: formatPath(path),
-        message: `is ${JSON.stringify(model)}, which names no provider of this gateway: it answers nothing`,
-        remedy: `Write it as "provider/model"; the providers are ${providers.join(", ")}, and models.providers takes others.`,
-      },
-    ];
-  });
-  return [...lintAliases(config), ...unknown];
 }
 
 function lintAliases(config: Draft["config"]): ConfigWarning[] {
@@ -64,7 +73,7 @@ function lintAliases(config: Draft["config"]): ConfigWarning[] {
   });
 }
 
-function namesIn(at: Path, written: Written | undefined): { readonly path: Path; readonly model: string }[] {
+function namesIn(at: Path, written: Written | undefined): NamedModel[] {
   if (written === undefined) return [];
   if (typeof written === "string") return [{ path: at, model: written }];
   const { primary, fallbacks = [] } = written;

@@ -15,7 +15,7 @@ import { isolationKey, isolationOf } from "./isolation.ts";
 import { formatPath, type Path } from "./issue.ts";
 import { lintModels } from "./lint-models.ts";
 import { lintRoutes } from "./lint-routes.ts";
-import { lintToolGroups } from "./lint-tools.ts";
+import { lintToolGroups, lintToolsByProvider } from "./lint-tools.ts";
 import { lintSandboxes } from "./lint-sandbox.ts";
 import { isInside } from "./paths.ts";
 import type { ConfigWarning } from "./resolved.ts";
@@ -35,6 +35,7 @@ export function lintDraft(draft: Draft): readonly ConfigWarning[] {
     ...lintTrust(agents, draft),
     ...lintToolLists(draft),
     ...lintToolGroups(draft),
+    ...lintToolsByProvider(draft),
     ...lintRoutes(agents, draft),
     ...lintGroups(agents, draft),
     ...lintChannels(draft),

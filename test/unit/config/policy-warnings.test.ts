@@ -62,3 +62,55 @@ it("warns of a group of tools that is none, wherever the list stands, since it w
     expect.objectContaining({ path: "agents.list[0].tools.deny[0]", remedy: expect.stringContaining("group:fs") }),
   ]);
 });
+
+it("warns of rules by provider that hold for no model: of an alias, of what no provider is, of a model of nobody, and of one key twice", async () => {
+  const rules = { deny: ["exec"] };
+  const { resolved } = await loadText({
+    models: { providers: { House: { api: "openai-completions", baseUrl: "http://127.0.0.1:1/v1" } } },
+    agents: {
+      defaults: {
+        model: "anthropic/claude-sonnet-4-6",
+        models: { "House/Big": { alias: "Large" } },
+        tools: { byProvider: { "anthropic/claude-sonnet-4.6": rules } },
+      },
+      list: [{ id: "main", tools: { byProvider: { large: rules, "mistral/small": rules } } }, { id: "strategy" }],
+    },
+    tools: {
+      byProvider: {
+        " Anthropic ": rules,
+        "ANTHROPIC/Claude-Sonnet-4-6": rules,
+        house: rules,
+        HOUSE: rules,
+        "house/big": rules,
+        "openai/gpt-5": rules,
+      },
+    },
+  });
+  expect(resolved.warnings).toEqual([
+    {
+      path: "tools.byProvider.HOUSE",
+      message: "names what another key beside it names in other letters: the last one alone holds",
+      remedy: "Write all of its rules under one key.",
+    },
+    {
+      path: 'tools.byProvider["openai/gpt-5"]',
+      message: "is a model that no other key names: these rules of tools hold for none that an agent may ask",
+      remedy: 'Write a model that agents have, or "openai" for all models of the provider.',
+    },
+    {
+      path: 'agents.defaults.tools.byProvider["anthropic/claude-sonnet-4.6"]',
+      message: "is a model that no other key names: these rules of tools hold for none that an agent may ask",
+      remedy: 'Write one of anthropic/claude-sonnet-4-6, or "anthropic" for all models of the provider.',
+    },
+    {
+      path: "agents.list[0].tools.byProvider.large",
+      message: "is the alias of House/Big: rules of tools name models in full, and these hold for none",
+      remedy: 'Write "House/Big".',
+    },
+    {
+      path: 'agents.list[0].tools.byProvider["mistral/small"]',
+      message: "is neither a provider of this gateway nor a model of one: these rules of tools hold for none",
+      remedy: expect.stringMatching(/^Write "provider" or "provider\/model"; the providers are .*House\.$/),
+    },
+  ]);
+});
