@@ -4,10 +4,11 @@
  */
 import path from "node:path";
 import { memoryTools } from "../../../auth/tool-names.ts";
+import { isInside } from "../../config/paths.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
 import { failure } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
-import type { KernelForMemory, MemoryForKernel, MemoryPlace } from "../../tools/memory/port.ts";
+import type { KernelForMemory, MemoryForKernel, MemoryPlace, MemorySource } from "../../tools/memory/port.ts";
 import { memoryParams, type MemoryTool } from "../../tools/params.ts";
 import { entryUrl } from "../../thread/entries.ts";
 import { startTrustedThread } from "../../thread/trusted-thread.ts";
@@ -49,6 +50,25 @@ export const makeMemoryStart =
       },
     });
 
+/** What sources outside of the workspace are judged by: places of all agents, which nobody needs without one. */
+export function boundsOf(
+  stateDir: string,
+  agents: ReadonlyMap<string, Pick<ResolvedAgent, "agentDir" | "sessionsDir" | "workspace">>,
+  workspace: string,
+  sources: readonly Pick<MemorySource, "path">[],
+): Pick<MemoryPlace, "closed" | "open" | "others"> {
+  const outside = sources.filter((source) => !isInside(source.path, workspace));
+  if (outside.length === 0) return { closed: [], open: [], others: [] };
+  const all = [...agents.values()];
+  const workspaces = [...new Set(all.map((agent) => agent.workspace))];
+  const isNamed = (folder: string): boolean => outside.some((source) => isInside(source.path, folder));
+  return {
+    closed: [stateDir, ...all.flatMap(({ agentDir, sessionsDir }) => [agentDir, sessionsDir])],
+    open: workspaces.filter(isNamed),
+    others: workspaces.filter((folder) => folder !== workspace && !isNamed(folder)),
+  };
+}
+
 export function makeMemory({ config, agents, models, start }: MemoryDeps): Memory {
   const thread = makeToolThread<MemoryForKernel>({
     agents,
@@ -61,8 +81,7 @@ export function makeMemory({ config, agents, models, start }: MemoryDeps): Memor
     indexFile: path.join(agentDir, "memory", "index.sqlite"),
     includesDefault: memory.includesDefault,
     sources: memory.sources,
-    closed: [config.stateDir, ...[...agents.values()].flatMap((agent) => [agent.agentDir, agent.sessionsDir])],
-    open: [...agents.values()].map((agent) => agent.workspace),
+    ...boundsOf(config.stateDir, agents, workspace, memory.sources),
     resultsMax: memory.resultsMax,
     ...(memory.embeddings === undefined ? {} : { embeddings: memory.embeddings }),
   });

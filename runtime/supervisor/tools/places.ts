@@ -56,12 +56,15 @@ export function placeOfCommands(
     folder: rootOf(agent, sessionKey, config.session),
     inside,
     writable: agent.sandbox.access !== "ro",
+    // Each is looked up once for each command. Those below another one too: a link on the way may lead elsewhere.
     hidden: [
-      config.stateDir,
-      config.configPath,
-      // Its own state too: credentials of models, and what other sessions of it said.
-      ...all.flatMap(({ agentDir, sessionsDir, sandbox }) => [agentDir, sessionsDir, sandbox.folder]),
-      ...others.map(({ workspace }) => workspace),
+      ...new Set([
+        config.stateDir,
+        config.configPath,
+        // Its own state too: credentials of models, and what other sessions of it said.
+        ...all.flatMap(({ agentDir, sessionsDir, sandbox }) => [agentDir, sessionsDir, sandbox.folder]),
+        ...others.map(({ workspace }) => workspace),
+      ]),
     ],
     settings: agent.exec.box,
   };

@@ -79,7 +79,7 @@ export function sanitize(text: string): string {
 type Located = Pick<Collection, "root" | "below" | "isInside" | "problem">;
 
 /** By real paths: a link that the operator names is followed, and what it leads to is judged. */
-async function locate(given: string, { workspace, closed, open }: MemoryPlace): Promise<Located> {
+async function locate(given: string, { workspace, closed, open, others }: MemoryPlace): Promise<Located> {
   const inside = relativeTo(workspace, given);
   if (inside !== undefined) return { root: workspace, below: inside, isInside: true };
   const [real, realWorkspace] = await Promise.all(
@@ -93,6 +93,9 @@ async function locate(given: string, { workspace, closed, open }: MemoryPlace): 
   // What lies above the gateway's files would have them as well.
   if (!isOpen && ((await within(real, closed)) || (await holds(real, closed))))
     return { ...outside, problem: "it has files of the gateway itself, which are no notes" };
+  // Who may write beside a folder may put a link in its place.
+  if (!isOpen && (await within(real, others)))
+    return { ...outside, problem: "it is a link into the workspace of another agent: name the folder there itself" };
   const isFile = (await stat(real)).isFile();
   return isFile
     ? { root: path.dirname(real), below: path.basename(real), isInside: false }

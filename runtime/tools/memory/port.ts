@@ -19,10 +19,12 @@ export interface MemoryPlace {
   /** `MEMORY.md`, `memory.md` and `memory/` of the workspace. */
   readonly includesDefault: boolean;
   readonly sources: readonly MemorySource[];
-  /** Nothing below these is a collection: the gateway's own files. */
+  /** Nothing below these is a collection: the gateway's own files. This and the next two are empty where no source is outside of the workspace. */
   readonly closed: readonly string[];
-  /** Below a closed folder and open all the same: workspaces of agents. */
+  /** Workspaces of agents that a source names by its path. Below a closed folder and open all the same. */
   readonly open: readonly string[];
+  /** Workspaces of other agents, which no source names: a link into one of them is not followed. */
+  readonly others: readonly string[];
   /** Hits of one search, unless it asks for fewer. */
   readonly resultsMax: number;
   /** Absent: words alone are searched. */

@@ -61,6 +61,7 @@ const placeOf = (model = "local/m", scoreMin = 0.35): MemoryPlace => ({
   sources: [],
   closed: [path.join(home, "state")],
   open: [],
+  others: [],
   resultsMax: 6,
   embeddings: { model, scoreMin },
 });

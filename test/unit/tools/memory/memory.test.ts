@@ -47,7 +47,8 @@ const placeOf = (agentId = "kim", sources: readonly MemorySource[] = [], include
   includesDefault,
   sources,
   closed: [path.join(home, "state")],
-  open: ["kim", "raul"].map((id) => path.join(home, `workspace-${id}`)),
+  open: [path.join(home, "workspace-raul")],
+  others: [],
   resultsMax: 6,
 });
 type Result = Readonly<Record<string, unknown>> & { readonly results: readonly Readonly<Record<string, unknown>>[] };
@@ -236,6 +237,24 @@ describe("what an agent's memory is not", () => {
     expect(collections.slice(3).map(({ problem }) => problem)).toEqual(
       Array(3).fill(expect.stringContaining("files of the gateway itself")),
     );
+  });
+
+  it("has nothing of a workspace that a link leads to, unless a source names that workspace", async () => {
+    put("workspace-raul/memory/a.md", "canary");
+    put("shared/notes/b.md", "canary");
+    const given = source("shared/notes");
+    const workspace = path.join(home, "workspace-raul");
+    const closed = { ...placeOf("kim", [given]), open: [], others: [workspace] };
+    expect(await found("canary", closed)).toEqual(["b.md"]);
+    rmSync(path.join(home, "shared/notes"), { recursive: true });
+    symlinkSync(path.join(workspace, "memory"), path.join(home, "shared/notes"));
+    nowMs += 60_000;
+    expect(await found("canary", closed)).toEqual([]);
+    expect((await memory.status(closed)).collections[3]?.problem).toContain("link into the workspace of another agent");
+    // The workspace itself may be a link: what counts is where both lead.
+    symlinkSync(workspace, path.join(home, "by-link"));
+    expect(await found("canary", { ...closed, others: [path.join(home, "by-link")] })).toEqual([]);
+    expect(await found("canary", { ...closed, open: [workspace], others: [] })).toEqual(["a.md"]);
   });
 
   it("of a folder that nobody has made yet has nothing, which is said as that; a link in its place is none", async () => {
