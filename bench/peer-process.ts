@@ -1,10 +1,14 @@
-/** Starts a peer in a process of its own, has it measured, and ends it with all that it started. */
+/** Starts a peer in a process and a home of its own, has it measured, and ends it with all that it started. */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import type { Settlement, SettlingOrder } from "./inside/settling.ts";
 import type { HostOrder, HostReport, MeasuredCalls } from "./peers/host.ts";
 import type { PeerName } from "./peers/index.ts";
 import type { TextOrder } from "./peers/peer.ts";
+import { findDescendants } from "./process-figures.ts";
 
 export interface PeerProcess {
   readonly measure: (order: TextOrder) => Promise<MeasuredCalls>;
@@ -21,8 +25,10 @@ const settleMarginMs = 5_000;
 
 /** Rejects when it is not ready in time, with what it said. */
 export async function openPeerProcess(name: PeerName, execArgv: readonly string[] = []): Promise<PeerProcess> {
+  const home = await mkdtemp(path.join(tmpdir(), "cloister-bench-"));
   const child = fork(new URL("./peers/host.ts", import.meta.url), [name], {
     execArgv: [...execArgv],
+    env: { ...process.env, HOME: home, TMPDIR: home },
     stdio: ["ignore", "ignore", "pipe", "ipc"],
   });
   let said = "";
@@ -36,8 +42,10 @@ export async function openPeerProcess(name: PeerName, execArgv: readonly string[
   clearTimeout(tooLate);
   const started = first !== undefined && "ready" in first ? first.ready.children : undefined;
   const close = async (): Promise<void> => {
+    const running = child.pid === undefined || hasEnded(child) ? [] : await findDescendants(child.pid);
     await kill(child);
-    for (const pid of started ?? []) killProcess(pid);
+    for (const pid of new Set([...(started ?? []), ...running])) killProcess(pid);
+    await rm(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   };
   if (started === undefined) {
     await close();
@@ -84,8 +92,10 @@ async function hear(child: ChildProcess): Promise<HostReport | undefined> {
   }
 }
 
+const hasEnded = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode !== null || signalCode !== null;
+
 async function kill(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+  if (hasEnded(child)) return;
   const ended = once(child, "exit");
   child.kill("SIGKILL");
   await ended;

@@ -1,20 +1,20 @@
 /** The process in which one peer lives, so that it shares no heap, no compiled code and no death with another: `host.ts <name>`. */
 import type { CallFigures } from "../inside/measure-calls.ts";
 import { measureSettling, type Settlement, type SettlingOrder } from "../inside/settling.ts";
-import { findChildren, readThreadsCpuMs } from "../process-figures.ts";
+import { findDescendants, readThreadsCpuMs } from "../process-figures.ts";
 import { type MortalPeerName, mortalPeers, type PeerName, peers } from "./index.ts";
 import type { TextOrder } from "./peer.ts";
 
 export interface MeasuredCalls {
   readonly figures: CallFigures;
-  /** CPU of the process and of those that it started, microseconds. */
+  /** CPU of the process, of those that it started and of theirs, microseconds. */
   readonly cpuUs: number;
 }
 
 export type HostOrder = { readonly measure: TextOrder } | { readonly settle: SettlingOrder };
 
 export type HostReport =
-  /** Processes that the library started: whoever ends this one has to end them too. */
+  /** Processes that the library started, and theirs: whoever ends this one has to end them too. */
   | { readonly ready: { readonly children: readonly number[] } }
   | { readonly measured: MeasuredCalls }
   | { readonly settled: readonly Settlement[] }
@@ -28,7 +28,7 @@ function report(said: HostReport): void {
 
 async function readCpuUs(): Promise<number> {
   const { user, system } = process.cpuUsage();
-  const children = await Promise.all((await findChildren(process.pid)).map(readThreadsCpuMs));
+  const children = await Promise.all((await findDescendants(process.pid)).map(readThreadsCpuMs));
   return user + system + children.reduce((sum, ms) => sum + ms * 1_000, 0);
 }
 
@@ -62,7 +62,7 @@ try {
   process.on("message", (order: HostOrder) => {
     obey(order).catch((error: unknown) => report({ failed: String(error) }));
   });
-  report({ ready: { children: await findChildren(process.pid) } });
+  report({ ready: { children: await findDescendants(process.pid) } });
 } catch (error) {
   report({ failed: String(error) });
   process.exitCode = 1;

@@ -7,6 +7,8 @@ interface Entry {
   readonly between: string;
   /** Without it, nothing has to be installed. */
   readonly package?: string;
+  /** The package has a folder of its own, and a script that installs it (`bench:<package>`). */
+  readonly isApart?: true;
   /** Its other side has no heap limit of its own to set, so the process gets one. */
   readonly heapOfProcess?: true;
 }
@@ -59,26 +61,44 @@ export const peers = {
   },
   "raw ports, direct": { between: "worker → worker", load: async () => (await import("./raw.ts")).openDirect },
   ...mortalPeers,
+  rivetkit: {
+    between: "process → server → process",
+    package: "rivetkit",
+    isApart: true,
+    load: async () => (await import("./rivetkit/open.ts")).open,
+  },
 } satisfies Record<string, PeerEntry>;
 
 export type MortalPeerName = keyof typeof mortalPeers;
 export type PeerName = keyof typeof peers;
 
-/** Names in the order of the table, and apart those whose library is not there: `npm run bench:peers` installs them. */
+/** Names in the order of the table, and what to say of those whose library is not there; undefined: all are. */
 export async function findInstalled<Name extends PeerName>(
   names: readonly Name[],
-): Promise<{ readonly installed: readonly Name[]; readonly missing: readonly Name[] }> {
+): Promise<{ readonly installed: readonly Name[]; readonly leftOut: string | undefined }> {
   const installed: Name[] = [];
-  const missing: Name[] = [];
+  const missing = new Map<string, Name[]>();
   for (const name of names) {
     const entry: Entry = peers[name];
-    const isThere =
-      entry.package === undefined ||
-      (await access(new URL(`./node_modules/${entry.package}/package.json`, import.meta.url)).then(
-        () => true,
-        () => false,
-      ));
-    (isThere ? installed : missing).push(name);
+    const isThere = entry.package === undefined || (await isFile(manifestOf(entry.package, entry.isApart)));
+    if (isThere) {
+      installed.push(name);
+      continue;
+    }
+    const script = entry.isApart === true ? `bench:${entry.package}` : "bench:peers";
+    missing.set(script, [...(missing.get(script) ?? []), name]);
   }
-  return { installed, missing };
+  const said = [...missing].map(
+    ([script, left]) => `left out: ${left.join("; ")}. \`npm run ${script}\` installs them`,
+  );
+  return { installed, leftOut: said.length === 0 ? undefined : said.join(". ") };
 }
+
+const manifestOf = (name: string, isApart = false): URL =>
+  new URL(`./${isApart ? `${name}/` : ""}node_modules/${name}/package.json`, import.meta.url);
+
+const isFile = (file: URL): Promise<boolean> =>
+  access(file).then(
+    () => true,
+    () => false,
+  );

@@ -1,6 +1,6 @@
 /**
  * What is used of libraries that are not installed with the rest. Their own types are not there for whoever did not run
- * `npm run bench:peers`, and the checks must not depend on that.
+ * `npm run bench:peers` and `npm run bench:rivetkit`, and the checks must not depend on that.
  */
 declare module "threads" {
   interface ThreadWorker {
@@ -52,4 +52,24 @@ declare module "nact" {
     makeMessage: (sender: unknown) => Message,
     timeoutMs: number,
   ): Promise<unknown>;
+}
+
+declare module "rivetkit" {
+  export function actor(definition: {
+    readonly state: object;
+    readonly actions: Readonly<Record<string, (context: unknown, text: string) => unknown>>;
+  }): object;
+  export function setup(options: { readonly use: Readonly<Record<string, object>>; readonly noWelcome: boolean }): {
+    start(): void;
+  };
+}
+
+declare module "rivetkit/client" {
+  interface Connected {
+    answer(text: string): Promise<unknown>;
+    dispose(): Promise<void>;
+  }
+  export function createClient(endpoint: string): {
+    readonly echo: { getOrCreate(key: readonly string[]): { connect(): Connected } };
+  };
 }

@@ -57,8 +57,8 @@ interface Subject {
 
 export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
   const { seconds = secondsDefault, rounds = roundsDefault, progress } = options;
-  const { installed, missing } = await findInstalled(Object.keys(peers) as PeerName[]);
-  if (missing.length > 0) progress(`left out: ${missing.join("; ")}. \`npm run bench:peers\` installs them`);
+  const { installed, leftOut } = await findInstalled(Object.keys(peers) as PeerName[]);
+  if (leftOut !== undefined) progress(leftOut);
   const subjects: Subject[] = [];
   try {
     subjects.push(await openCloister(seconds), await openWatched(seconds));

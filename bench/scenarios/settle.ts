@@ -53,8 +53,8 @@ interface Subject {
 
 export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
   const { seconds = windowSecondsDefault, rounds = roundsDefault, progress } = options;
-  const { installed, missing } = await findInstalled(Object.keys(mortalPeers) as MortalPeerName[]);
-  if (missing.length > 0) progress(`left out: ${missing.join("; ")}. \`npm run bench:peers\` installs them`);
+  const { installed, leftOut } = await findInstalled(Object.keys(mortalPeers) as MortalPeerName[]);
+  if (leftOut !== undefined) progress(leftOut);
   const subjects: readonly Subject[] = [
     ...levels.map((level) => ({
       who: `Cloister, ${level}`,

@@ -31,33 +31,36 @@ describe("scenarios", () => {
 });
 
 describe("what is measured beside Cloister", () => {
-  const manifest = JSON.parse(readText("bench/peers/package.json")) as {
-    readonly dependencies: Record<string, string>;
+  const manifestOf = (folder: string) => {
+    const { dependencies } = JSON.parse(readText(`${folder}/package.json`)) as {
+      readonly dependencies: Record<string, string>;
+    };
+    const { packages } = JSON.parse(readText(`${folder}/package-lock.json`)) as {
+      readonly packages: Record<
+        string,
+        { readonly version?: string; readonly integrity?: string; readonly license?: string }
+      >;
+    };
+    return Object.entries(dependencies).map(([name, version]) => ({
+      name,
+      version,
+      locked: packages[`node_modules/${name}`],
+    }));
   };
-  const lock = JSON.parse(readText("bench/peers/package-lock.json")) as {
-    readonly packages: Record<
-      string,
-      { readonly version?: string; readonly integrity?: string; readonly license?: string }
-    >;
-  };
-  const names = Object.keys(manifest.dependencies);
+  const together = manifestOf("bench/peers");
+  const apart = manifestOf("bench/peers/rivetkit");
+  const all = [...together, ...apart];
 
   test("is pinned exactly, and locked with its hash", () => {
-    for (const name of names) {
-      const version = manifest.dependencies[name];
+    for (const { version, locked } of all) {
       expect(version).toMatch(/^\d+\.\d+\.\d+$/);
-      expect(lock.packages[`node_modules/${name}`]).toMatchObject({
-        version,
-        integrity: expect.stringMatching(/^sha512-/),
-      });
+      expect(locked).toMatchObject({ version, integrity: expect.stringMatching(/^sha512-/) });
     }
   });
 
   test("is listed with its version and its licence", () => {
-    for (const name of names) {
-      const { version, license } = lock.packages[`node_modules/${name}`] ?? {};
-      expect(readme).toContain(`| ${name} | ${version} | ${license} |`);
-    }
+    for (const { name, locked } of all)
+      expect(readme).toContain(`| ${name} | ${locked?.version} | ${locked?.license} |`);
   });
 
   test("is installed by no other package", () => {
@@ -66,13 +69,20 @@ describe("what is measured beside Cloister", () => {
       readonly workspaces?: unknown;
     };
     expect(root.workspaces).toBeUndefined();
-    for (const name of ["comedy", "nact", "threads"]) expect(Object.keys(root.devDependencies)).not.toContain(name);
+    for (const name of ["comedy", "nact", "rivetkit", "threads"])
+      expect(Object.keys(root.devDependencies)).not.toContain(name);
   });
 
   test("names the package of each, which the file of that peer imports", () => {
     const packages = Object.values(peers).flatMap((peer) => ("package" in peer ? [peer.package] : []));
-    expect([...new Set<string>(packages)].toSorted()).toEqual(names.toSorted());
-    for (const name of names) expect(sourceOf(`bench/peers/${name}.ts`).strings).toContain(name);
+    expect([...new Set<string>(packages)].toSorted()).toEqual(all.map(({ name }) => name).toSorted());
+    for (const { name } of together) expect(sourceOf(`bench/peers/${name}.ts`).strings).toContain(name);
+    for (const { name } of apart) {
+      expect(peers).toHaveProperty(name, expect.objectContaining({ package: name, isApart: true }));
+      expect(sourceOf(`bench/peers/${name}/open.ts`).strings).toContain(name);
+      const { scripts } = JSON.parse(readText("package.json")) as { readonly scripts: Record<string, string> };
+      expect(scripts[`bench:${name}`]).toBe(`npm ci --prefix bench/peers/${name} --ignore-scripts`);
+    }
     expect(Object.keys(mortalPeers).length).toBeGreaterThan(5);
   });
 });

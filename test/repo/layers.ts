@@ -571,8 +571,11 @@ export const rooms: readonly Room[] = [
     layer: 5,
     places: ["bench/peers"],
     why: "Libraries that are measured beside Cloister, each behind the same interface. Their packages are installed here alone.",
-    also: [{ room: "tools", why: "all that is measured is measured by the same code" }],
-    packages: ["comedy", "comlink", "nact", "piscina", "threads"],
+    also: [
+      { room: "tools", why: "all that is measured is measured by the same code" },
+      { room: "test", why: "a free port for a server that takes no port 0" },
+    ],
+    packages: ["comedy", "comlink", "nact", "piscina", "rivetkit", "threads"],
     node: "any",
   },
   {
