@@ -35,6 +35,13 @@ export interface IndexOptions {
   readonly onWritten: () => void;
 }
 
+/** Called for by somebody who waits for it. Made anew where the transaction of before came to nothing. */
+interface Change {
+  readonly make: () => void;
+  readonly written: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
 /** What is not on the disk of one session: its newest head, the row that it makes, and the sums of days and transcripts before. */
 interface Late {
   readonly head: SessionHead;
@@ -48,7 +55,7 @@ export class SessionIndex {
   /** By `keyText` of the session key. */
   readonly #late = new Map<string, Late>();
   /** What the next write does. */
-  #changes: (() => void)[] = [];
+  #changes: Change[] = [];
   /** The write that has not begun; it begins when the last one has settled, and so knows what waits and what does not any more. */
   #next: Promise<void> | undefined;
   #last: Promise<void> = Promise.resolve();
@@ -149,22 +156,45 @@ export class SessionIndex {
     return this.flush().catch(() => undefined);
   }
 
-  /** With the next write, as all that is called for until it begins. */
+  /** With the next write, as all that is called for until it begins. A change that throws rejects only for its own caller. */
   #write<T>(change: () => T): Promise<T> {
-    let result: T;
-    this.#changes.push(() => {
-      result = change();
+    return new Promise((resolve, reject) => {
+      let result: T;
+      this.#changes.push({
+        make: () => {
+          result = change();
+        },
+        written: () => resolve(result),
+        failed: reject,
+      });
+      this.#next ??= this.#last.then(() => this.#writeAll());
+      this.#last = this.#next;
     });
-    this.#next ??= this.#last.then(() => this.#writeAll());
-    this.#last = this.#next.catch(() => undefined);
-    return this.#next.then(() => result);
   }
 
-  /** Every write takes with it what waits; that waits on until it is on the disk. */
+  /** Never rejects. What throws is left out, and the others are written without it; a commit that fails is that of all. */
   async #writeAll(): Promise<void> {
-    const changes = this.#changes;
+    let changes = this.#changes;
     this.#changes = [];
     this.#next = undefined;
+    while (changes.length > 0) {
+      let made: Change | undefined;
+      try {
+        await this.#commit(() => {
+          for (made of changes) made.make();
+          made = undefined;
+        });
+        for (const { written } of changes) written();
+        return;
+      } catch (error) {
+        for (const { failed } of made === undefined ? changes : [made]) failed(error);
+        changes = made === undefined ? [] : changes.filter((change) => change !== made);
+      }
+    }
+  }
+
+  /** Every transaction takes with it what waits; that waits on until it is on the disk. */
+  async #commit(change: () => void): Promise<void> {
     let taken: readonly (readonly [string, Late])[] = [];
     let made = 0;
     await this.#environment.write(() => {
@@ -174,7 +204,7 @@ export class SessionIndex {
         for (const row of spent) putUsage(this.#environment, row);
         this.#apply(head);
       }
-      for (const change of changes) change();
+      change();
     });
     for (const [key, late] of taken) if (this.#late.get(key) === late) this.#late.delete(key);
     // What came meanwhile does not know yet what this write has changed.

@@ -1,10 +1,12 @@
-/** One store for each test of a room of the store, of either kind, in a folder of its own that goes with the test. */
+/** One store, or one environment, for each test of a room of the store, of either kind, in a folder of its own that goes with the test. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach } from "vitest";
+import type { Environment, OpenEnvironment } from "../../runtime/store/environment.ts";
+import { openLmdbEnvironment } from "../../runtime/store/lmdb/environment.ts";
 import { openLmdbStore } from "../../runtime/store/lmdb/store.ts";
-import type { MemoryDisk } from "../../runtime/store/memory-environment.ts";
+import { type MemoryDisk, memoryEnvironments } from "../../runtime/store/memory-environment.ts";
 import { openMemoryStore } from "../../runtime/store/memory.ts";
 import type { StoreOptions } from "../../runtime/store/open-store.ts";
 import type { Store } from "../../runtime/store/port.ts";
@@ -55,6 +57,26 @@ export function eachStore(kind: (typeof storeKinds)[number], options?: StoreOpti
     async reopen(given) {
       await store.close();
       await open(given);
+    },
+  };
+}
+
+/** Call it in a `describe`: each of its tests has an environment of its own. */
+export function eachEnvironment(kind: (typeof storeKinds)[number]): { readonly environment: Environment } {
+  let dir = "";
+  let environment: Environment;
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), "cloister-store-"));
+    const open: OpenEnvironment = kind === "lmdb" ? openLmdbEnvironment : memoryEnvironments(new Map());
+    environment = await open(dir);
+  });
+  afterEach(async () => {
+    await environment.close();
+    await rm(dir, { recursive: true });
+  });
+  return {
+    get environment() {
+      return environment;
     },
   };
 }
