@@ -35,6 +35,7 @@ import { type Environment, top } from "./environment.ts";
 import { agentsWithMail, EnvelopeRows, lastMail, type MessageRow, type Place } from "./envelope-rows.ts";
 import { forgetKept, takeKept } from "./grant-requests.ts";
 import { Groups } from "./groups.ts";
+import { InFlight } from "./in-flight.ts";
 import { keyText } from "./key-text.ts";
 import { markSeen } from "./rooms.ts";
 import { findMade, seenBefore, sentIn } from "./sent-calls.ts";
@@ -94,9 +95,9 @@ export class Journal {
   readonly #window: DedupeWindow;
   readonly #appends: Groups<Append, AppendResult>;
   readonly #settled: SettledRows;
+  readonly #commits = new InFlight();
   /** Done envelopes that a turn asked for which is not done, by that turn's envelope. */
   readonly #answers = new Map<string, Set<string>>();
-  #holds = 0;
   #timer: NodeJS.Timeout | undefined;
   #nextSeq: number;
 
@@ -104,7 +105,7 @@ export class Journal {
     this.#environment = environment;
     this.#options = options;
     this.#window = new DedupeWindow(environment, options, options.elapsedMs);
-    this.#settled = new SettledRows(options.changes);
+    this.#settled = new SettledRows(options.changes, options.settledRowsPerWriteMax);
     this.#appends = new Groups(options.appendsPerWriteMax, (appends) => this.#appendAll(appends));
     this.#nextSeq = Math.max(lastSeq(environment), lastMail(environment)) + 1;
     this.#rows = new EnvelopeRows(environment, this.#nextSeq);
@@ -190,18 +191,16 @@ export class Journal {
    * forgotten (`runtime/store/snapshot.ts`). What waits is removed afterwards in portions.
    */
   hold(): () => void {
-    this.#holds += 1;
-    let isHeld = true;
+    const release = this.#settled.hold();
     return () => {
-      if (isHeld) this.#holds -= 1;
-      isHeld = false;
+      release();
       this.flushSoon();
     };
   }
 
   /** Removes what is settled and may be removed; what may not yet waits for the next call. */
   flushSoon(): void {
-    if (this.#nextSettled().length === 0) return;
+    if (this.#settled.next().length === 0) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       // A failure keeps the rows marked: the next write of anybody tries again and reports to its own caller.
@@ -421,9 +420,11 @@ export class Journal {
     return { seq, header, attempts: this.#environment.get<number>(["n", seq]) ?? 0 };
   }
 
-  /** Writes the removals that `settle` has postponed. */
+  /** Writes the removals that `settle` has postponed, unless a write that is on its way has them. */
   async flush(): Promise<void> {
-    while (this.#nextSettled().length > 0) await this.#write(() => undefined);
+    this.#appends.start();
+    await this.#commits.settled();
+    while (this.#settled.next().length > 0) await this.#write(() => undefined);
   }
 
   async end(): Promise<void> {
@@ -457,13 +458,17 @@ export class Journal {
   }
 
   /** Every write of the journal takes the postponed removals with it. */
-  async #commit<T>(change: (forgotten: Forgotten) => T): Promise<T> {
+  #commit<T>(change: (forgotten: Forgotten) => T): Promise<T> {
+    return this.#commits.add(this.#commitOne(change));
+  }
+
+  async #commitOne<T>(change: (forgotten: Forgotten) => T): Promise<T> {
     const forgotten: Forgotten = [];
     let settled: readonly string[] = [];
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const result = await this.#rows.write(() => {
-      settled = this.#nextSettled();
+      settled = this.#settled.next();
       for (const envelopeId of settled) {
         const place = this.#environment.get<Place>(["i", keyText(envelopeId)]);
         if (place === undefined) continue;
@@ -482,11 +487,6 @@ export class Journal {
       this.#options.onForgotten(agentId, envelopeId);
     }
     return result;
-  }
-
-  /** What one write removes, oldest first. */
-  #nextSettled(): readonly string[] {
-    return this.#holds > 0 ? [] : this.#settled.next(this.#options.settledRowsPerWriteMax);
   }
 
   #put(envelope: StoredEnvelope): number {

@@ -117,9 +117,10 @@ export class SessionIndex {
   /** Brings the row to a head that is at least as new, keeping label, pin and age, and the choices of the same transcript; of one before it what lasts. Free when nothing changed. */
   async update(head: SessionHead): Promise<SessionRow> {
     const present = this.get(head.key);
+    if (present === undefined || !isCurrent(present, head)) return this.#write(() => this.#apply(head));
     // Also what waits: who asks wants it on the disk.
-    if (present !== undefined && isCurrent(present, head) && !this.#late.has(keyText(head.key))) return present;
-    return this.#write(() => this.#apply(head));
+    if (this.#late.has(keyText(head.key))) await this.flush();
+    return this.get(head.key) ?? present;
   }
 
   /** The same, on the disk within `lateMs` or with the next write before: for what follows from rows that outlive a crash. */
@@ -141,9 +142,9 @@ export class SessionIndex {
     return row;
   }
 
-  /** Resolves when all that waited is on the disk. */
+  /** Resolves when all that waited is on the disk. A write that is on its way and takes it is enough. */
   async flush(): Promise<void> {
-    if (this.#late.size > 0) await this.#write(() => undefined);
+    if (this.#late.size > 0) await this.#nextWrite();
   }
 
   /** Does it when all that waited is on the disk: at once where nothing waits. */
@@ -167,17 +168,23 @@ export class SessionIndex {
         written: () => resolve(result),
         failed: reject,
       });
-      this.#next ??= this.#last.then(() => this.#writeAll());
-      this.#last = this.#next;
+      // Each change hears of its own.
+      this.#nextWrite().catch(() => undefined);
     });
   }
 
-  /** Never rejects. What throws is left out, and the others are written without it; a commit that fails is that of all. */
+  #nextWrite(): Promise<void> {
+    this.#next ??= this.#last.then(() => this.#writeAll());
+    this.#last = this.#next.catch(() => undefined);
+    return this.#next;
+  }
+
+  /** What throws is left out, and the others are written without it; a commit that fails is that of all. Where the write before has left nothing to do, nothing is done. */
   async #writeAll(): Promise<void> {
     let changes = this.#changes;
     this.#changes = [];
     this.#next = undefined;
-    while (changes.length > 0) {
+    while (changes.length > 0 || this.#late.size > 0) {
       let made: Change | undefined;
       try {
         await this.#commit(() => {
@@ -188,7 +195,8 @@ export class SessionIndex {
         return;
       } catch (error) {
         for (const { failed } of made === undefined ? changes : [made]) failed(error);
-        changes = made === undefined ? [] : changes.filter((change) => change !== made);
+        if (made === undefined) throw error;
+        changes = changes.filter((change) => change !== made);
       }
     }
   }

@@ -15,9 +15,12 @@ export class SettledRows {
   /** Changes that were made before, by the envelope; oldest first. */
   readonly #ids = new Map<string, number>();
   readonly #changes: OtherChanges;
+  readonly #perWriteMax: number;
+  #holds = 0;
 
-  constructor(changes: OtherChanges) {
+  constructor(changes: OtherChanges, perWriteMax: number) {
     this.#changes = changes;
+    this.#perWriteMax = perWriteMax;
   }
 
   get size(): number {
@@ -36,12 +39,23 @@ export class SettledRows {
     this.#ids.delete(envelopeId);
   }
 
-  /** What may be removed now, at most so many. */
-  next(max: number): readonly string[] {
+  /** Until the returned function is called, nothing may be removed. */
+  hold(): () => void {
+    this.#holds += 1;
+    let isHeld = true;
+    return () => {
+      if (isHeld) this.#holds -= 1;
+      isHeld = false;
+    };
+  }
+
+  /** What one write may remove now, oldest first. */
+  next(): readonly string[] {
+    if (this.#holds > 0) return [];
     const written = this.#changes.written();
     const ids: string[] = [];
     for (const [id, made] of this.#ids) {
-      if (made > written || ids.length >= max) break;
+      if (made > written || ids.length >= this.#perWriteMax) break;
       ids.push(id);
     }
     return ids;

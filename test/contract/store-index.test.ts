@@ -1,5 +1,6 @@
 /** Changes of the session index that share a write, on every kind of environment. */
 import { beforeEach, describe, expect, it } from "vitest";
+import { failure } from "../../runtime/kernel/errors.ts";
 import { type SessionHead, SessionIndex } from "../../runtime/store/session-index.ts";
 import { eachEnvironment, storeKinds } from "./store-kinds.ts";
 
@@ -87,5 +88,74 @@ describe.each(storeKinds)("changes of the session index that share a write: %s",
     expect(index.get("agent:ann:turn")).toMatchObject({ messages: 2 });
     expect(await names()).toEqual(["id-turn"]);
     expect(index.changes.written()).toBe(1);
+  });
+});
+
+describe.each(storeKinds)("a flush of the session index: %s", (kind) => {
+  const opened = eachEnvironment(kind);
+  let index: SessionIndex;
+  let transactions: number;
+  let failing: number;
+  beforeEach(() => {
+    const { environment } = opened;
+    const write = environment.write.bind(environment);
+    transactions = 0;
+    failing = 0;
+    environment.write = (change) => {
+      transactions += 1;
+      if (failing-- <= 0) return write(change);
+      return write(() => {
+        change();
+        throw failure("CLOISTER_STORE_FAILED", "cannot commit: no room", "make room");
+      });
+    };
+    const options = { scanRowsMax: 100, lateMs: never, onWritten: () => undefined };
+    index = new SessionIndex(environment, options);
+    index.updateLater(head("turn", 2));
+  });
+
+  const stored = (name: string) => opened.environment.get<SessionHead>(["s", `agent:ann:${name}`])?.messages;
+  /** Calls it inside the transaction of a write. */
+  const during = async <T>(call: () => Promise<T>): Promise<T> => {
+    let called: Promise<T> | undefined;
+    const add = index.label("agent:ann:a", "mine", () => {
+      called ??= call();
+      return head("a");
+    });
+    await Promise.allSettled([add]);
+    return await (called as Promise<T>);
+  };
+
+  it("that is called while a write takes all makes no transaction, and waits for that one", async () => {
+    await during(() => index.flush());
+    expect([stored("turn"), transactions]).toEqual([2, 1]);
+  });
+
+  it.each([
+    ["a question in the order of the disk", () => index.query(all).then(({ total }) => total), 2],
+    ["a session's update to what waits", () => index.update(head("turn", 2)).then(({ messages }) => messages), 2],
+    ["work for when all is written", () => index.whenWritten(async () => stored("turn")), 2],
+  ])("as part of %s makes none either", async (_what, call, result) => {
+    expect(await during(call)).toBe(result);
+    expect([stored("turn"), transactions]).toEqual([2, 1]);
+  });
+
+  it("writes what came too late for the write before", async () => {
+    await during(async () => {
+      index.updateLater(head("late", 2));
+      await index.flush();
+      expect(stored("late")).toBe(2);
+    });
+    expect(transactions).toBe(2);
+  });
+
+  it("writes what the write before could not, and rejects when it cannot either", async () => {
+    failing = 1;
+    await during(() => index.flush());
+    expect([stored("turn"), transactions]).toEqual([2, 2]);
+    failing = 2;
+    index.updateLater(head("turn", 4));
+    await expect(during(() => index.flush())).rejects.toMatchObject({ code: "CLOISTER_STORE_FAILED" });
+    expect([stored("turn"), index.get("agent:ann:turn")?.messages, transactions]).toEqual([2, 4, 4]);
   });
 });

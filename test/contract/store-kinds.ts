@@ -61,14 +61,17 @@ export function eachStore(kind: (typeof storeKinds)[number], options?: StoreOpti
   };
 }
 
+/** Environments of this kind; those in memory are gone with what this gave. */
+export const environmentsOf = (kind: (typeof storeKinds)[number]): OpenEnvironment =>
+  kind === "lmdb" ? openLmdbEnvironment : memoryEnvironments(new Map());
+
 /** Call it in a `describe`: each of its tests has an environment of its own. */
 export function eachEnvironment(kind: (typeof storeKinds)[number]): { readonly environment: Environment } {
   let dir = "";
   let environment: Environment;
   beforeEach(async () => {
     dir = await mkdtemp(join(tmpdir(), "cloister-store-"));
-    const open: OpenEnvironment = kind === "lmdb" ? openLmdbEnvironment : memoryEnvironments(new Map());
-    environment = await open(dir);
+    environment = await environmentsOf(kind)(dir);
   });
   afterEach(async () => {
     await environment.close();

@@ -8,6 +8,7 @@ import { access, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { open, type RootDatabase } from "lmdb";
 import { failure, isCoded } from "../../kernel/errors.ts";
+import { InFlight } from "../in-flight.ts";
 import { storeFull } from "../store-full.ts";
 import {
   copyFailure,
@@ -72,7 +73,7 @@ interface PageCounts {
 class LmdbEnvironment implements Environment {
   readonly #dir: string;
   readonly #database: RootDatabase<unknown, (string | number)[]>;
-  readonly #writing = new Set<Promise<unknown>>();
+  readonly #writing = new InFlight();
   readonly checkRoom: Environment["checkRoom"];
   #commits = 0;
   /** Number of the last transaction that reached the disk; writes that shared it say the same one. */
@@ -115,9 +116,8 @@ class LmdbEnvironment implements Environment {
       transaction = this.#database.getWriteTxnId();
       return withoutWaiting(change());
     });
-    this.#writing.add(writing);
     try {
-      const result = await writing;
+      const result = await this.#writing.add(writing);
       this.#failedLast = false;
       if (transaction !== this.#committed) this.#commits += 1;
       this.#committed = transaction;
@@ -134,13 +134,11 @@ class LmdbEnvironment implements Environment {
         "free space on its disk and check that the disk can be written; nothing of the change was stored",
         error,
       );
-    } finally {
-      this.#writing.delete(writing);
     }
   }
 
-  async settled(): Promise<void> {
-    await Promise.allSettled(this.#writing);
+  settled(): Promise<void> {
+    return this.#writing.settled();
   }
 
   usedBytes(): number {

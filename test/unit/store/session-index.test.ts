@@ -258,22 +258,28 @@ describe("the index of sessions", () => {
   });
 });
 
-it("settled rows go when what was changed before them is written, in order, so many at a time", () => {
+it("settled rows go when what was changed before them is written and nothing holds them, in order, so many at a time", () => {
   const counts = { made: 1, written: 0 };
-  const rows = new SettledRows({ made: () => counts.made, written: () => counts.written });
+  const rows = new SettledRows({ made: () => counts.made, written: () => counts.written }, 2);
   rows.add("a");
   counts.made = 2;
   rows.add("b");
   rows.add("a");
   rows.add("c");
-  expect(rows.next(10)).toEqual([]);
+  rows.add("d");
+  expect(rows.next()).toEqual([]);
   counts.written = 1;
-  expect(rows.next(10)).toEqual(["a"]);
+  expect(rows.next()).toEqual(["a"]);
   rows.delete("a");
-  expect(rows.next(10)).toEqual([]);
+  expect(rows.next()).toEqual([]);
   counts.written = 2;
-  expect(rows.next(1)).toEqual(["b"]);
-  expect([rows.next(10), rows.has("a"), rows.has("c"), rows.size]).toEqual([["b", "c"], false, true, 2]);
+  const releases = [rows.hold(), rows.hold()];
+  for (const release of [releases[0], releases[0], releases[1]]) {
+    expect(rows.next()).toEqual([]);
+    release?.();
+  }
+  expect(rows.next()).toEqual(["b", "c"]);
+  expect([rows.has("a"), rows.has("c"), rows.size]).toEqual([false, true, 3]);
 });
 
 it("an envelope stays on the disk until the index has what its turn changed", async () => {
