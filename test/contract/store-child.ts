@@ -4,6 +4,7 @@
  *   accept: appends and commits turns until it is killed; prints `stored <id>` and `done <id>` after each answer.
  *   own: opens the store as its owner; prints `open` or the error, and closes when stdin ends.
  *   full: meets a file size limit, then space again; prints what each append came to.
+ *   fails: commits fail for want of room, some at a time; prints what the store does about each.
  *   small: `<stateDir>` is a small disk, which others fill; prints what each call came to.
  */
 import { execFileSync } from "node:child_process";
@@ -11,8 +12,10 @@ import { rm, stat, statfs, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { limits } from "../../runtime/kernel/limits.ts";
+import { openLmdbEnvironment } from "../../runtime/store/lmdb/environment.ts";
 import { openLmdbStore } from "../../runtime/store/lmdb/store.ts";
 import { beginOf, commitOf, envelope, placesIn } from "./store-envelopes.ts";
+import { failOnDisk, playFailures } from "./store-failures.ts";
 
 const [mode, dir] = process.argv.slice(2) as [string, string];
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -124,5 +127,9 @@ async function small(): Promise<void> {
   say("closed");
 }
 
-const modes: Readonly<Record<string, () => Promise<void>>> = { accept, own, full, small };
+async function fails(): Promise<void> {
+  for await (const outcome of playFailures(dir, openLmdbEnvironment, failOnDisk)) say(JSON.stringify(outcome));
+}
+
+const modes: Readonly<Record<string, () => Promise<void>>> = { accept, own, full, fails, small };
 await modes[mode]?.();
