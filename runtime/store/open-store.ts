@@ -460,7 +460,7 @@ export class OpenStore implements Store {
     clearInterval(this.#ownerTimer);
     await Promise.allSettled(this.#running);
     // What is postponed may stay on a full disk: at the next start the `done` markers settle it.
-    await this.#index.flush().catch(() => undefined);
+    await this.#index.end();
     await this.#journal.end().catch(() => undefined);
     await this.#agents.close();
     await this.#journalEnvironment.close();

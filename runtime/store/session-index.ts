@@ -147,6 +147,12 @@ export class SessionIndex {
     if (this.#late.size > 0) await this.#nextWrite();
   }
 
+  /** Before the environment is closed. What cannot be written is not tried again: who closes has it elsewhere (ADR 0085). */
+  async end(): Promise<void> {
+    await this.flush().catch(() => undefined);
+    clearTimeout(this.#timer);
+  }
+
   /** Does it when all that waited is on the disk: at once where nothing waits. */
   whenWritten<T>(work: () => Promise<T>): Promise<T> {
     return this.#late.size === 0 ? work() : this.flush().then(work);

@@ -1,5 +1,5 @@
 /** The index of sessions: what turns change is read at once, written late, and not lost meanwhile. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { type Environment, type Key, top } from "../../../runtime/store/environment.ts";
 import { memoryEnvironments } from "../../../runtime/store/memory-environment.ts";
 import { type SessionHead, SessionIndex } from "../../../runtime/store/session-index.ts";
@@ -240,6 +240,23 @@ describe("the index of sessions", () => {
     await Promise.all([first, labelling, ...others]);
     expect(index.get(key)).toEqual({ ...head(2), label: "mine", pinned: true, archivedAtMs: 5 });
     expect(environment.commits()).toBe(2);
+  });
+
+  it("writes nothing after its end, also not what could not be written then", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { environment, index } = await openIndex();
+    const write = environment.write.bind(environment);
+    let writes = 0;
+    environment.write = (change) => {
+      writes += 1;
+      return write(() => (change(), Promise.reject(new Error("full"))) as never);
+    };
+    index.updateLater(head(2));
+    await index.end();
+    expect(writes).toBe(1);
+    await vi.advanceTimersByTimeAsync(never);
+    expect(writes).toBe(1);
   });
 
   it("keeps what could not be written for the next write, of its own session as well", async () => {
