@@ -58,8 +58,9 @@ export function makeRunRows(
         await undo();
         return { status: "known" };
       }
-      // The first turn brings the row of the session that could not be written.
-      if (row.status === "rejected") await agents.use(agentId, (agent) => agent.open(head));
+      // The task is stored, and so the run has begun: a row that could not be written comes with the first turn, or with what is next written.
+      if (row.status === "rejected")
+        await agents.use(agentId, (agent) => agent.open(head)).catch(() => index.updateLater(head));
       return { status: "set", seq: stored.value };
     },
     async endRun(id, end, { completion, tryAtMs }) {

@@ -53,14 +53,14 @@ function limitFiles(bytes: string): void {
   execFileSync("prlimit", ["--pid", String(process.pid), `--fsize=${bytes}:unlimited`]);
 }
 
-interface Place {
+export interface Place {
   readonly dir: string;
   readonly open: OpenEnvironment;
   /** The next commits of the environment in a folder of this name. */
   readonly failNext: (folder: string, times: number) => void;
 }
 
-function makePlace(dir: string, openEnvironment: OpenEnvironment, failCommit: FailCommit): Place {
+export function makePlace(dir: string, openEnvironment: OpenEnvironment, failCommit: FailCommit): Place {
   const failing = new Map<string, number>();
   const open = async (folder: string): Promise<Environment> => {
     const environment = await openEnvironment(folder);

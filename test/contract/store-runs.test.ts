@@ -1,9 +1,14 @@
 /** Sub-agent runs in both kinds of store: begun with their task, ended once with their completion, and what a restart finds. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { RunEnd, RunRow } from "../../runtime/kernel/run-rows.ts";
 import type { Store } from "../../runtime/store/port.ts";
-import { envelope, runRow as run } from "./store-envelopes.ts";
-import { eachStore, storeKinds } from "./store-kinds.ts";
+import { openStore } from "../../runtime/store/store.ts";
+import { commitOf, envelope, placesIn, runRow as run } from "./store-envelopes.ts";
+import { failInMemory, makePlace } from "./store-failures.ts";
+import { eachStore, environmentsOf, storeKinds } from "./store-kinds.ts";
 
 const end = (parts: Partial<RunEnd> = {}): RunEnd => ({
   outcome: "succeeded",
@@ -101,3 +106,24 @@ describe.each(storeKinds)("sub-agent runs in the store: %s", (kind) => {
     await kept.store.archiveRun("nobody", 1);
   });
 });
+
+it.each(storeKinds)(
+  "a run whose task is stored has begun, also when its session can be written nowhere yet: %s",
+  async (kind) => {
+    const dir = await mkdtemp(join(tmpdir(), "cloister-store-"));
+    const place = makePlace(dir, environmentsOf(kind), failInMemory);
+    const store = await openStore(placesIn(dir), place.open);
+    await store.append(envelope("turn-1"));
+    await store.history("ann", "agent:ann:main", 1, 0);
+    place.failNext("registry", 1);
+    place.failNext("sessions", 1);
+    const task = envelope("task-r1", { session: "subagent:r1" });
+    expect(await store.spawn(run("r1"), task, by(1), { runId: "r1" })).toMatchObject({ status: "set" });
+    expect((await store.pending()).envelopes.map(({ header }) => header.id)).toEqual(["turn-1", "task-r1"]);
+    const spawned = { spawnedBy: "agent:ann:main", lineage: ["agent:ann:main"] };
+    expect(await store.session(task.header.sessionKey)).toMatchObject(spawned);
+    expect(await store.commit(commitOf(task))).toMatchObject({ status: "done", row: { ...spawned, messages: 2 } });
+    await store.close();
+    await rm(dir, { recursive: true });
+  },
+);
