@@ -298,6 +298,17 @@ describe("a disabled agent", () => {
     expect(leaks(driver.kernel)).toEqual([]);
   });
 
+  it("without mail comes back without a look at the disk, and takes what comes at once", () => {
+    const driver = makeDriver({ agents: ["main", "raul"], script: scripted({}) });
+    driver.kernel.disable("raul", "broken", driver.nowMs);
+    expect(driver.bringBack("raul")).toBe(true);
+    driver.tell(raul, "mail");
+    driver.settle();
+    expect(driver.ofType("refill")).toEqual([]);
+    expect(driver.ofType("spilled")).toEqual([]);
+    expect(driver.outcomes("mail")).toHaveLength(1);
+  });
+
   it("that is still broken is disabled again, and loses nothing", () => {
     const driver = makeDriver({ agents: ["main", "raul"], script: scripted({}) });
     driver.kernel.disable("raul", "broken", driver.nowMs);

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { gate, type Script, scripted } from "../../support/fake-cell.ts";
 import { type DriverOptions, makeDriver } from "../../support/kernel-driver.ts";
+import type { TellOptions } from "../../support/driver-port.ts";
 import { leaks } from "../../support/kernel-invariants.ts";
 import { journalName } from "../../support/kernel-journal.ts";
 
@@ -65,6 +66,7 @@ describe("a turn that begins with the append of its message", () => {
     readonly prepare?: (driver: ReturnType<typeof makeDriver>) => void;
     readonly sessionKey: string;
     readonly options?: Partial<DriverOptions>;
+    readonly how?: TellOptions;
   }[] = [
     { when: "the agent has no cell", prepare: (driver) => driver.advance(10 * 60_000), sessionKey: main },
     {
@@ -79,11 +81,26 @@ describe("a turn that begins with the append of its message", () => {
       sessionKey: main,
       options: { spec: () => ({ mailbox: { depthMax: 10, sessionDepthMax: 10, overflow: "spill" } }) },
     },
+    {
+      when: "an order waits for the turns of its agent",
+      prepare: (driver) => {
+        block(driver);
+        driver.kernel.order("main", { type: "restart" }, driver.nowMs);
+      },
+      sessionKey: main,
+    },
+    { when: "it was a dead letter, which may be gone", sessionKey: main, how: { replaces: "gone" } },
+    {
+      when: "it was kept with a request, which may be gone",
+      sessionKey: main,
+      how: { releases: { requestId: "gone", message: 1 } },
+    },
+    { when: "more may belong to it", sessionKey: main, how: { holdMs: 1_000 } },
   ];
-  it.each(cases)("is none while $when", ({ prepare, sessionKey, options }) => {
+  it.each(cases)("is none while $when", ({ prepare, sessionKey, options, how }) => {
     const driver = openLive(options);
     prepare?.(driver);
-    driver.tell(sessionKey, "hello");
+    driver.tell(sessionKey, "hello", how);
     expect(driver.ofType("append").at(-1)?.begins).toBeUndefined();
     driver.settle();
     driver.open("go on");

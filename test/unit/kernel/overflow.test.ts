@@ -261,6 +261,17 @@ describe("a mailbox that parks", () => {
     expect(leaks(driver.kernel)).toEqual([]);
   });
 
+  it("gives the place of a message that could not be stored to who waits, at once", () => {
+    const driver = make({ overflow: "park", depthMax: 1 });
+    driver.journal.failAppends(1);
+    const [failed, waiting] = ["hold", "a"].map((body) => driver.tell(raul, body));
+    driver.settle();
+    expect(driver.accepted(failed ?? 0)?.status).toBe("refused");
+    expect(driver.accepted(waiting ?? 0)?.status).toBe("stored");
+    expect(bodies(driver)).toEqual(["a"]);
+    expect(leaks(driver.kernel)).toEqual([]);
+  });
+
   it("lets an agent's send wait, which gives its place in lane main to others meanwhile", () => {
     const driver = makeDriver({
       agents: ["main", "raul"],

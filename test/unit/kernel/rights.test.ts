@@ -89,6 +89,21 @@ describe("a right that is granted while the gateway runs", () => {
       expect.objectContaining({ subject: "agent:main", object: "agent:raul", decision: "noted", detail: "g1" }),
     ]);
   });
+
+  it("ends with the one that it was derived from, and the trail tells of that one", () => {
+    const untilMs = 1_000_500;
+    const driver = makeDriver({
+      agents: ["main", "raul"],
+      pairings: [
+        { ...right("root", { untilMs }), subject: "agent:kim", delegable: ["send", "request"] },
+        { ...right("g1", { untilMs }), parent: "root" },
+      ],
+      script: () => ({}),
+    });
+    driver.advance(500);
+    expect(driver.pairings.of("agent:main")).toEqual([]);
+    expect(driver.audits("right-expired").map(({ detail }) => detail)).toEqual(["root"]);
+  });
 });
 
 describe("who waits for what was sent under a right that ends", () => {

@@ -185,6 +185,22 @@ describe("the end of a run", () => {
     expect(heard).toEqual([main, main]);
   });
 
+  it("takes no message once its end is decided, though its cell has not ended yet", () => {
+    const driver = world(spawner);
+    driver.tell(main, "spawn 1");
+    driver.settle();
+    const child = "agent:main:subagent:r1";
+    expect(driver.kernel.cancelRun(child, "test", false, driver.nowMs)).toBe(1);
+    const ticket = driver.tell(child, "late");
+    driver.finish();
+    expect(driver.accepted(ticket)).toMatchObject({
+      status: "refused",
+      refusal: { code: "CLOISTER_SESSION_UNKNOWN" },
+    });
+    expect(driver.dead("late")).toBeUndefined();
+    expect(ends(driver)).toEqual(["cancelled"]);
+  });
+
   it("A3.5: is told after a restart: interrupted, or lost when its time was over", () => {
     const driver = world(spawner);
     driver.tell(main, "spawn 1");

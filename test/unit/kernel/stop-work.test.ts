@@ -85,6 +85,7 @@ describe("stopping an agent", () => {
             turn.send(raul, "late", { timeoutMs: 1_000 }),
             turn.send(raul, "late", { inMemory: true, timeoutMs: 1_000 }),
             turn.call("probe", {}),
+            turn.model("[1]"),
             turn.step("late").ref,
             turn.schedule({ inMs: 1_000 }, "late"),
             turn.monitor("raul"),
@@ -101,9 +102,10 @@ describe("stopping an agent", () => {
     driver.settle();
     driver.kernel.stop({ type: "all" }, "cli", driver.nowMs);
     driver.open("go on");
-    expect(heard).toEqual(Array.from({ length: 7 }, () => "CLOISTER_ASK_ABORTED"));
+    expect(heard).toEqual(Array.from({ length: 8 }, () => "CLOISTER_ASK_ABORTED"));
     expect(driver.handled.map(({ body }) => body)).toEqual(["go"]);
     expect(driver.ofType("call")).toEqual([]);
+    expect(driver.ofType("model")).toEqual([]);
   });
 
   it("ends what was on its way to the journal, so that a circle of messages does not outlive it", () => {

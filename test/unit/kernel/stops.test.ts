@@ -73,6 +73,31 @@ describe("stopping a session", () => {
     expect(driver.outcomes("a")).toEqual([{ status: "ok", text: "re: a" }]);
   });
 
+  it("reaches what the turn that is being committed had asked for, and did not wait for", () => {
+    const driver = makeDriver({
+      script: scripted({
+        first: function* (turn) {
+          yield* gate("look");
+          turn.take();
+          return { reply: "done" };
+        },
+      }),
+    });
+    driver.tell(main, "first");
+    driver.settle();
+    driver.tell(main, "second", { runId: "second" });
+    driver.settle();
+    driver.stallStore("main", 1_000);
+    driver.open("look");
+    expect(driver.ofType("commit")).toHaveLength(1);
+    expect(driver.abort(main)).toEqual(["second"]);
+    driver.finish();
+    expect(driver.handled.map(({ body }) => body)).toEqual(["first"]);
+    expect(driver.outcomes("first")).toEqual([{ status: "ok", text: "done" }]);
+    expect(driver.dead("second")?.fate).toBe("dropped");
+    expect(leaks(driver.kernel)).toEqual([]);
+  });
+
   it("settles who waits for it", () => {
     const driver = makeDriver({
       agents: ["main", "raul"],
