@@ -12,7 +12,7 @@ import {
   rotateToken,
   showRequests,
 } from "../../../auth/devices.ts";
-import { commandLineScopes } from "../../../auth/scopes.ts";
+import { commandLineScopes, holdsScope } from "../../../auth/scopes.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
 import { admin, aliceId, attemptOf, bobId, makeWorld, tokensOf } from "./device-fixture.ts";
 
@@ -37,6 +37,7 @@ describe("AC-03.2: who is approved without a person", () => {
     ["shared-secret", true, false, true],
     ["mode-none", true, false, true],
     ["device-token", true, false, false],
+    ["bootstrap-token", true, false, false],
     ["shared-secret", false, false, false],
     ["mode-none", false, false, false],
     ["device-token", false, false, false],
@@ -330,4 +331,61 @@ it("AC-16.1: a new key of what looks like a known device is named as such", () =
   const { devices } = connectDevice(paired, attemptOf({ deviceId: bobId }), makeWorld());
   expect(approvalNeeded(devices, attemptOf({ deviceId: bobId }), [])).toBe("key-change");
   expect(approvalNeeded(devices, attemptOf({ deviceId: bobId, remoteIp: "192.0.2.8" }), [])).toBe("new");
+});
+
+it("a device that shows another key under a known id has nothing of what was approved, and its approval gives no more than it asks", () => {
+  const paired = pair(noDevices, attemptOf({ scopes: ["operator.admin"] }));
+  const other = attemptOf({ publicKey: "another key", scopes: ["operator.read"] });
+  expect(approvalNeeded(paired, other, [])).toBe("key-change");
+  expect(connectDevice(paired, other, makeWorld())).toMatchObject({ type: "refused", kind: "key-change" });
+  const replaced = pair(paired, other).paired;
+  expect(replaced).toMatchObject([{ publicKey: "another key", approvedScopes: ["operator.read"] }]);
+  expect(tokensOf(pair(paired, other))).toEqual([["operator.read"]]);
+});
+
+it("a device that says less of itself than before needs no approval; one that says something else does", () => {
+  const paired = pair(noDevices, attemptOf());
+  const { platform: _, ...silent } = attemptOf().client;
+  expect(approvalNeeded(paired, attemptOf({ client: silent }), ["operator.read"])).toBeUndefined();
+  const changed = { ...silent, platform: "darwin" };
+  expect(approvalNeeded(paired, attemptOf({ client: changed }), ["operator.read"])).toBe("metadata");
+});
+
+it("a node comes in with the commands that were approved, and what it can do beside them waits for a person", () => {
+  const node = attemptOf({ role: "node", commands: ["camera"] });
+  const paired = pair(noDevices, node);
+  expect(approvalNeeded(paired, node, [])).toBeUndefined();
+  const more = connectDevice(paired, { ...node, commands: ["camera", "shell"] }, makeWorld());
+  expect(more).toMatchObject({
+    type: "admitted",
+    token: { commands: ["camera"] },
+    upgrade: { commands: ["camera", "shell"] },
+  });
+});
+
+it("ids of requests that are over are forgotten beyond the bound, the oldest first", () => {
+  let devices: Devices = noDevices;
+  const world = makeWorld();
+  const ids: string[] = [];
+  for (let n = 0; n <= limits.deviceIdsRememberedMax; n += 1) {
+    const asked = connectDevice(devices, attemptOf({ deviceId: `d${n}` }), world).devices;
+    ids.push(asked.pending[0]?.requestId ?? "");
+    devices = rejectRequest(asked, ids[n] ?? "", world.nowMs).devices;
+  }
+  expect(devices.closed.map(({ requestId }) => requestId)).toEqual(ids.slice(1));
+});
+
+it("a program without a lasting key stays for as long as it may be there still", () => {
+  const world = makeWorld();
+  const { devices } = connectDevice(noDevices, attemptOf({ ...local, scopes: ["operator.write"] }), world);
+  const next = attemptOf({ ...local, deviceId: bobId, scopes: ["operator.write"] });
+  world.nowMs += limits.deviceOfflineMs;
+  expect(connectDevice(devices, next, world)).toMatchObject({ retired: [] });
+  world.nowMs += 1;
+  expect(connectDevice(devices, next, world)).toMatchObject({ retired: [aliceId] });
+});
+
+it("an admin holds every scope of operators and no other", () => {
+  expect(holdsScope(["operator.admin"], "operator.talk.secrets")).toBe(true);
+  expect(holdsScope(["operator.admin"], "node.anything")).toBe(false);
 });

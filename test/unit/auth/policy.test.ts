@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import JSON5 from "json5";
 import { describe, expect, test } from "vitest";
-import { compilePairings, explainMissing, grantPairings } from "../../../auth/compile-pairings.ts";
+import { callerPairings, compilePairings, explainMissing, grantPairings } from "../../../auth/compile-pairings.ts";
 import { type GrantVerb, grantVerbs } from "../../../runtime/kernel/envelope.ts";
 import { type Grant, judgePair, judgeSession, type Policy, type Requester } from "../../../auth/policy.ts";
 import { makePairingRegistry, type PairingRegistry } from "../../../runtime/kernel/pairings.ts";
@@ -387,5 +387,53 @@ describe("what a refusal between agents names", () => {
           "Agent-to-agent messaging is disabled. Set tools.agentToAgent.enabled=true to allow cross-agent sends. tools.agentToAgent.grants[0] counts only then.",
         remedy: "tools.agentToAgent.enabled: true",
       });
+  });
+});
+
+describe("rows of the registry that no judgement between agents tells of", () => {
+  const registry = (changes: Partial<Policy>): PairingRegistry =>
+    makePairingRegistry(compilePairings(policy(changes), isAgent));
+
+  test("only the agents that tools.config.propose names may propose, and none of them hands that on", () => {
+    const rows = registry({ proposers: ["raul"] });
+    expect(rows.find("agent:raul", "tool:config_propose", "gateway")?.delegable).toBeUndefined();
+    expect(rows.find("agent:main", "tool:config_propose", "gateway")).toBeUndefined();
+    expect(rows.of("agent:main").flatMap(({ delegable = [] }) => delegable)).not.toContain("tool:config_propose");
+  });
+
+  test("an agent speaks on channels only where an entry that names it says so", () => {
+    const rows = registry({ deliveries: [{ from: "ra*", to: ["webhook:biz:*"] }] });
+    expect(rows.find("agent:raul", "deliver", "channel:webhook:biz:direct:bob")).toBeDefined();
+    expect(rows.find("agent:raul", "deliver", "channel:webhook:other:direct:bob")).toBeUndefined();
+    expect(rows.find("agent:main", "deliver", "channel:webhook:biz:direct:bob")).toBeUndefined();
+  });
+
+  test("what the configuration says twice is one row", () => {
+    const grant: Grant = { from: "main", to: "raul", verbs: ["send"] };
+    const allow = ["*", "*"];
+    const deliveries = [{ from: "main", to: ["webhook:*", "webhook:*"] }];
+    const rows = registry({
+      agentToAgent: { enabled: true, allow, grants: [grant, grant] },
+      deliveries,
+      hooks: ["main", "main"],
+    });
+    const found = [...rows.of("agent:main"), ...rows.of("hook")].map(({ id }) => id);
+    expect(new Set(found).size).toBe(found.length);
+  });
+
+  test("mail of a hook from before a restart finds its right by the id alone", () => {
+    expect(registry({ hooks: ["ma*"] }).isLive("config:hook:ma*")).toBe(true);
+    expect(registry({ hooks: ["raul"] }).isLive("config:hook:ma*")).toBe(false);
+  });
+
+  test("the rows of a grant and of a caller end when they do", () => {
+    const untilMs = 1_000;
+    const caller = { id: "c1", name: "shop", agents: ["main"], untilMs, createdAtMs: 0, by: "cli", tokenHash: "" };
+    const rows = makePairingRegistry();
+    for (const row of callerPairings(caller)) rows.add(row);
+    for (const row of grantPairings({ id: "g1", from: "raul", to: "main", verbs: ["send"], untilMs }, ids))
+      rows.add(row);
+    expect(rows.expired(untilMs - 1)).toEqual([]);
+    expect(rows.expired(untilMs).map(({ id }) => id)).toEqual(["caller:c1:main", "operator:g1:raul"]);
   });
 });

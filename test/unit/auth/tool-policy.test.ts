@@ -392,3 +392,10 @@ describe("over random configs", () => {
     );
   });
 });
+
+it("a rule means a tool of another program whatever its case: nothing that is denied comes back by its spelling", () => {
+  const files = { server: "files", agents: ["*"], include: [], exclude: [] };
+  const held = ["mcp__files__Delete", "mcp__files__Read"];
+  const rules = policy({ mcp: [files], global: { deny: ["MCP__files__delete"] } });
+  expect(judgeTools(rules, plain, held).allowed).toEqual(["mcp__files__Read"]);
+});
