@@ -168,3 +168,55 @@ test("more asks that wait than a list may have are counted, and listed as the ol
   for (let n = max; n < 1.5 * max; n++) ask(n, "ok");
   expect(runs.flows).toMatchObject({ openTotal: 0, truncated: false });
 });
+
+describe("a run that waits on the disk", () => {
+  test("is kept while somebody waits for it, who hears its end", async () => {
+    runs.opened("r");
+    const waits = runs.wait("r", 1_000);
+    runs.shelved("r");
+    runs.unshelved("r");
+    runs.ended(header("r"), 1, { status: "ok", text: "done" }, false);
+    expect(await waits).toEqual({ status: "ok", runId: "r", reply: "done" });
+  });
+
+  test("may be any that nobody knows, and is forgotten when nobody waits for it any more", async () => {
+    runs.shelvedBefore(1);
+    const heard = runs.wait("a", 1_000);
+    const late = runs.wait("b", 1_000);
+    runs.unshelved("a");
+    runs.ended(header("a"), 1, { status: "no_reply" }, false);
+    expect(await heard).toEqual({ status: "ok", runId: "a", reply: null });
+    runs.shelvedBefore(1);
+    vi.advanceTimersByTime(1_000);
+    expect(await late).toEqual({ status: "timeout", runId: "b" });
+    expect(runs.knows("b")).toBe(false);
+  });
+
+  test("is the last one: then nobody waits for what nobody knows", async () => {
+    runs.shelvedBefore(1);
+    runs.unshelved("a");
+    expect(await runs.wait("b", 1_000)).toMatchObject({ status: "error", runId: "b" });
+  });
+});
+
+test("an end that is told again takes no second place among those that are remembered", () => {
+  runs.ended(header("r"), 1, { status: "ok", text: "done" }, false);
+  runs.recalled("r", { status: "ok", text: "done" });
+  for (let other = 1; other < 10_000; other++) runs.recalled(`r${other}`, { status: "no_reply" });
+  expect(runs.knows("r")).toBe(true);
+  runs.recalled("one more", { status: "no_reply" });
+  expect(runs.knows("r")).toBe(false);
+});
+
+test("asks that are told of are as many as there may be", () => {
+  const main = "agent:main:main";
+  for (let ask = 0; ask <= limits.asksMax; ask++) runs.flow(`e${ask}`, main, main, "open");
+  expect(runs.flows.openTotal).toBe(limits.asksMax);
+});
+
+test("whoever follows runs hears of each end", () => {
+  const ends: string[] = [];
+  runs.follow({ ended: ({ runId }, { status }) => void ends.push(`${runId} ${status}`) });
+  runs.ended(header("r"), 1, { status: "no_reply" }, false);
+  expect(ends).toEqual(["r no_reply"]);
+});
