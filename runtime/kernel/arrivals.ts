@@ -14,7 +14,7 @@ import type { AgentEntry, KernelState, Mail, SessionLane } from "./state.ts";
 import { stopTurn } from "./stops.ts";
 import { endDropped } from "./turns.ts";
 
-/** Policies are for what people say: mail between agents, hooks and timers each have a turn of their own. */
+/** Policies are for what people say: mail between agents, hooks and timers each have a turn of their own. So has a message that chooses something for its turn. */
 function policyFor(k: KernelState, header: EnvelopeHeader): QueuePolicy | undefined {
   return isSaid(header) ? k.settings.queueOf(header) : undefined;
 }
@@ -23,8 +23,9 @@ export function modeFor(k: KernelState, header: EnvelopeHeader): QueueMode | und
   return isSaid(header) ? queueModeOf(k, header) : undefined;
 }
 
-function isSaid({ from, signal, exchange }: EnvelopeHeader): boolean {
-  return (from.type === "channel" || from.type === "operator") && signal === undefined && exchange === undefined;
+function isSaid({ from, signal, exchange, choices }: EnvelopeHeader): boolean {
+  const isOfPerson = from.type === "channel" || from.type === "operator";
+  return isOfPerson && signal === undefined && exchange === undefined && choices === undefined;
 }
 
 /** Mail that has just been stored. False: it is over already, and does not enter the lane. */

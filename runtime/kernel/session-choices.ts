@@ -33,7 +33,7 @@ export interface SessionChoices {
 }
 
 /** What a message chooses for the turn that handles it, over what was chosen for its session. */
-export type TurnChoices = Pick<SessionChoices, "model" | "authProfile" | "thinking">;
+export type TurnChoices = Pick<SessionChoices, "model" | "authProfile" | "thinking" | "elevated">;
 
 /** `null` takes a choice back; what is not named stays. */
 export type ChoiceChange = {

@@ -321,7 +321,7 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
     event: InboundEvent,
     route: Route,
     key: string | undefined,
-  ): Promise<InboundResult | Pick<Heard, "text" | "signal"> | undefined> {
+  ): Promise<InboundResult | Pick<Heard, "text" | "signal" | "choices"> | undefined> {
     const { entry, targets } = targetsOf(event, route);
     const results: { readonly target: Route; readonly result: CommandResult }[] = [];
     for (const target of targets) {
@@ -340,8 +340,14 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
     const texts: string[] = [];
     let first: InboundResult | undefined;
     for (const { target, result } of results) {
-      if (result.status === "goes-on")
-        return { text: result.message, ...(result.signal === undefined ? {} : { signal: result.signal }) };
+      if (result.status === "goes-on") {
+        const { message: text, signal, choices } = result;
+        return {
+          text,
+          ...(signal === undefined ? {} : { signal }),
+          ...(choices === undefined ? {} : { choices }),
+        };
+      }
       const { agentId, sessionKey, matchedBy } = target;
       first ??= { status: result.status, runId: result.runId, agentId, sessionKey, matchedBy };
       if (result.status === "accepted") texts.push(entry === undefined ? result.reply : `${agentId}: ${result.reply}`);

@@ -160,6 +160,7 @@ export function makeIngress(deps: IngressDeps): Ingress {
         replyRoute: { type: "none" },
         body: command?.message ?? message,
         ...(command?.signal === undefined ? {} : { signal: command.signal }),
+        ...(command?.choices === undefined ? {} : { choices: command.choices }),
         ...(ttlMs === undefined ? {} : { ttlMs }),
         ...(steers ? { steers } : {}),
         ...named,

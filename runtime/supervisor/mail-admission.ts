@@ -4,11 +4,12 @@ import type { InboundEvent, Peer } from "../../channels/port.ts";
 import { normalizeSender } from "../groups/index.ts";
 import type { Envelope, Provenance, ReplyRoute, RoomSight, Signal } from "../kernel/envelope.ts";
 import type { Admission } from "../kernel/kernel.ts";
+import type { TurnChoices } from "../kernel/session-choices.ts";
 import { formatGroupHistoryKey, type Route } from "../routing/index.ts";
 import type { Conversation } from "./thread-bindings.ts";
 
 /** A message of a channel, or what is left of a command. */
-export type Heard = InboundEvent & { readonly signal?: Signal };
+export type Heard = InboundEvent & { readonly signal?: Signal; readonly choices?: TurnChoices };
 
 /** Pending context belongs to a conversation; a thread is one of its own, since it has a session of its own. */
 export function roomKey(channel: string, accountId: string, { kind, id }: Peer, threadId: string | undefined): string {
@@ -72,6 +73,7 @@ export function makeAdmission(
     body,
     ...(event.trace === undefined ? {} : { trace: event.trace }),
     ...(event.signal === undefined ? {} : { signal: event.signal }),
+    ...(event.choices === undefined ? {} : { choices: event.choices }),
     ...(sees === undefined ? {} : { sees }),
     ...(key === undefined ? {} : { dedupe: dedupeOf(event, route, key, false) }),
   };

@@ -79,6 +79,12 @@ describe("exec", () => {
     expect(await opened.reply("main", "/elevated on")).toBe("Elevated: on in this session (security full, ask off).");
     expect(await call(opened, "exec", { command: "pwd" })).toMatchObject({ output: `${workspace}\n` });
     await opened.reply("main", "/elevated off");
+    // For one message alone, over what was chosen.
+    const pwd = JSON.stringify({
+      tool: "call",
+      params: { name: "exec", params: { command: "pwd", yieldMs: 120_000 } },
+    });
+    expect(JSON.parse(await opened.reply("main", `/elevated on ${pwd}`))).toMatchObject({ output: `${workspace}\n` });
     expect(await call(opened, "exec", { command: "pwd" })).toMatchObject({ output: "/workspace\n" });
     expect(await explained(opened, "7")).toMatchObject({ allowed: false, level: "off" });
   });

@@ -5,7 +5,7 @@ import type { Admission } from "../../runtime/kernel/admit.ts";
 import type { EnvelopeHeader, Fate, Outcome } from "../../runtime/kernel/envelope.ts";
 import type { Kernel, makeKernel } from "../../runtime/kernel/kernel.ts";
 import type { QueuePolicy } from "../../runtime/kernel/queues.ts";
-import type { SessionChoices } from "../../runtime/kernel/session-choices.ts";
+import type { SessionChoices, TurnChoices } from "../../runtime/kernel/session-choices.ts";
 import type { SharedLane } from "../../runtime/kernel/lanes.ts";
 import type { Limits } from "../../runtime/kernel/limits.ts";
 import type { makePairingRegistry, Pairing, PairingRegistry } from "../../runtime/kernel/pairings.ts";
@@ -86,6 +86,7 @@ export interface TellOptions {
   readonly ttlMs?: number;
   readonly lane?: string;
   readonly holdMs?: number;
+  readonly choices?: TurnChoices;
   /** The id of the dead letter that this message was. */
   readonly replaces?: string;
   /** What is kept with a request for a right, that this message was. */

@@ -508,6 +508,7 @@ export function makeDriver(options: DriverOptions): Driver {
         ...(told.ttlMs === undefined ? {} : { ttlMs: told.ttlMs }),
         ...(told.lane === undefined ? {} : { lane: told.lane }),
         ...(told.holdMs === undefined ? {} : { holdMs: told.holdMs }),
+        ...(told.choices === undefined ? {} : { choices: told.choices }),
         ...(told.replaces === undefined ? {} : { replaces: told.replaces }),
         ...(told.releases === undefined ? {} : { releases: told.releases }),
       };

@@ -1,4 +1,4 @@
-/** `/elevated`: whether commands of this session leave its sandbox, as far as the gates of `tools.elevated` let whoever speaks. Source: behaviour §7.5. */
+/** `/elevated`: whether commands of this session, or of one message of it, leave its sandbox, as far as the gates of `tools.elevated` let whoever speaks. Source: behaviour §7.5. */
 import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
 import { elevatedLevels } from "../../kernel/session-choices.ts";
 import type { SessionRow, Store } from "../../store/port.ts";
@@ -38,17 +38,19 @@ export function makeElevatedCommand({ config, agents, store, care }: ElevatedCom
 
   return {
     name: "/elevated",
-    usage: "/elevated [on|ask|full|off|default]",
-    summary: "whether commands of this session leave its sandbox",
-    takes: (rest) => /^(?:on|ask|full|off|default)?$/iu.test(rest),
+    usage: "/elevated [on|ask|full|off|default] [message]",
+    summary: "whether commands of this session leave its sandbox; with a message, those for it alone",
+    takes: (rest) => /^(?:default|(?:on|ask|full|off)(?:\s[^]*)?)?$/iu.test(rest),
     needs: (rest) => (rest === "" ? undefined : "operator.admin"),
     async run(call, rest) {
       const { sessionKey, agentId } = call;
       if (rest === "") return { reply: tell(call, await store.session(sessionKey)) };
-      const level = elevatedLevels.find((one) => one === rest.toLowerCase()) ?? null;
+      const [, word = "", message = ""] = /^(\S+)\s*([^]*)$/u.exec(rest) ?? [];
+      const level = elevatedLevels.find((one) => one === word.toLowerCase()) ?? null;
       // Back into the sandbox leads every way.
       const why = level === "off" ? undefined : whyNot(call);
-      if (why !== undefined) return { reply: `Nothing was changed: ${why}.` };
+      if (why !== undefined) return { reply: `Nothing was ${message === "" ? "changed" : "done"}: ${why}.` };
+      if (message !== "" && level !== null) return { reply: "", message, choices: { elevated: level } };
       return { reply: tell(call, await care.patch(sessionKey, agentId, { elevated: level })) };
     },
   };

@@ -9,6 +9,7 @@ import type { Client } from "../../edge/port.ts";
 import type { Provenance, Signal } from "../../kernel/envelope.ts";
 import type { Refusal } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
+import type { TurnChoices } from "../../kernel/session-choices.ts";
 import { makeDerived } from "../live-config.ts";
 import type { Queues } from "../queues.ts";
 import type { Runs } from "../runs.ts";
@@ -54,7 +55,12 @@ export interface Chat {
 export type CommandResult =
   | { readonly status: "accepted" | "duplicate"; readonly runId: string; readonly reply: string }
   /** The rest of the text is an ordinary message, with what is left of it. */
-  | { readonly status: "goes-on"; readonly message: string; readonly signal?: Signal };
+  | {
+      readonly status: "goes-on";
+      readonly message: string;
+      readonly signal?: Signal;
+      readonly choices?: TurnChoices;
+    };
 
 /** Nothing was done. */
 export interface CommandRefused {
@@ -110,12 +116,17 @@ export function makeCommands(deps: CommandDeps): Commands {
     const key = chat.dedupe === undefined ? undefined : JSON.stringify([chat.dedupe.scope, chat.dedupe.key]);
     const before = key === undefined ? undefined : done.get(key);
     if (before !== undefined) return before.status === "goes-on" ? before : { ...before, status: "duplicate" };
-    const { reply, message, signal } = await runCommand(command, call, rest);
+    const { reply, message, signal, choices } = await runCommand(command, call, rest);
     const runId = chat.runId ?? deps.newUuid();
     const result: CommandResult =
       message === undefined
         ? { status: "accepted", runId, reply }
-        : { status: "goes-on", message, ...(signal === undefined ? {} : { signal }) };
+        : {
+            status: "goes-on",
+            message,
+            ...(signal === undefined ? {} : { signal }),
+            ...(choices === undefined ? {} : { choices }),
+          };
     if (key !== undefined) {
       done.set(key, result);
       for (const oldest of done.keys()) {

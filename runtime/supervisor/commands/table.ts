@@ -5,6 +5,7 @@
  */
 import type { Scope } from "../../../auth/scopes.ts";
 import type { Signal } from "../../kernel/envelope.ts";
+import type { TurnChoices } from "../../kernel/session-choices.ts";
 import type { Conversation } from "../thread-bindings.ts";
 
 export interface CommandCall {
@@ -28,6 +29,8 @@ export interface CommandAnswer {
   /** What goes on to the agent as an ordinary message; with `signal` as a command to its module. */
   readonly message?: string;
   readonly signal?: Signal;
+  /** For the turn that handles that message. */
+  readonly choices?: TurnChoices;
 }
 
 export interface ChatCommand {

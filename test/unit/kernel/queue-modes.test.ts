@@ -95,6 +95,23 @@ describe("steer", () => {
     expect(driver.journal.done.size).toBe(3);
   });
 
+  it("leaves a turn of its own to a message that chooses for itself, and takes nothing into that turn", () => {
+    const driver = open(undefined, { first: taking, alone: taking });
+    driver.tell(main, "alone", { choices: { elevated: "full" } });
+    tellAll(driver, ["a"]);
+    driver.open("look");
+    // What stands behind it waits too: its order is kept.
+    expect(heard).toEqual([[], []]);
+    driver.open("go on");
+    driver.settle();
+    driver.tell(main, "b");
+    expect(heard).toEqual([]);
+    driver.open("look");
+    expect(heard).toEqual([[], []]);
+    finish(driver);
+    expect(bodies(driver)).toEqual(["first", "alone", "a", "b"]);
+  });
+
   it("A4.5: leaves a turn of its own to what agents send and what is due", () => {
     const driver = open(undefined, {
       first: taking,

@@ -36,11 +36,12 @@ function open(enabled = true, usual?: ElevatedLevel) {
       },
     },
   });
-  const give = async (rest: string, who: Partial<CommandCall> = {}, agentId = "boxed"): Promise<string> => {
+  const answer = (rest: string, who: Partial<CommandCall> = {}, agentId = "boxed") => {
     const call = { agentId, sessionKey: `agent:${agentId}:main`, channel: "telegram", isGroup: false, isOwner: false };
-    return (await runCommand(command, { ...call, by: "t", ...who }, rest)).reply;
+    return runCommand(command, { ...call, by: "t", ...who }, rest);
   };
-  return { give, patches, command };
+  const give = async (...given: Parameters<typeof answer>): Promise<string> => (await answer(...given)).reply;
+  return { answer, give, patches, command };
 }
 
 test("F135: /elevated is chosen by the operator and by whom every gate names, and says what follows", async () => {
@@ -72,7 +73,9 @@ test("F135: /elevated needs an operator's word to change, says where there is no
   const { give, command, patches } = open();
   expect([command.needs?.(""), command.needs?.("on")]).toEqual([undefined, "operator.admin"]);
   expect(await give("", {}, "free")).toBe("Elevated: this session has no sandbox to leave.");
-  expect(await give("full run the tests")).toBe("Nothing was done. Usage: /elevated [on|ask|full|off|default]");
+  expect(await give("fully run the tests")).toBe(
+    "Nothing was done. Usage: /elevated [on|ask|full|off|default] [message]",
+  );
   expect(patches).toEqual([]);
 });
 
@@ -82,4 +85,27 @@ test("F135: /elevated tells what the config says where nobody has chosen, and go
   expect(await give("ask")).toBe("Elevated: ask in this session (security allowlist, ask always).");
   expect(await give("default")).toBe("Elevated: full, as configured (security full, ask off).");
   expect(await open(true, "off").give("")).toBe("Elevated: off, as configured.");
+});
+
+test("F135: /elevated with a message chooses for that message alone, of whom every gate names", async () => {
+  const { answer, patches } = open();
+  const named = { senderId: "7", channel: "telegram" };
+  expect(await answer("FULL  run the tests\nand tell me", named)).toEqual({
+    reply: "",
+    message: "run the tests\nand tell me",
+    choices: { elevated: "full" },
+  });
+  expect(await answer("off look around", { senderId: "8" })).toEqual({
+    reply: "",
+    message: "look around",
+    choices: { elevated: "off" },
+  });
+  expect(await answer("on run the tests", { senderId: "8" })).toEqual({
+    reply: expect.stringContaining("Nothing was done: you are not named (tools.elevated.allowFrom"),
+  });
+  expect(await open(false).answer("ask run the tests")).toEqual({
+    reply: expect.stringContaining("Nothing was done: it is off for boxed"),
+  });
+  expect(await answer("default run the tests")).toEqual({ reply: expect.stringContaining("Usage: /elevated") });
+  expect(patches).toEqual([]);
 });
