@@ -228,6 +228,7 @@ function addLists({ program, context, exit }: Shell): void {
     .command("list", { isDefault: true })
     .description("list the agents (the default)")
     .option("--bindings", "print the full rules")
+    .option("--tree", "print below each agent all that is known of it")
     .option("--json", "print JSON")
     .action(async (options: AgentsOptions) => {
       const { runAgentsList } = await import("./commands/agents.ts");

@@ -6,7 +6,8 @@
  * A crash at any point leaves the old text or the new one under the name. Source: behaviour §1.1, §1.2.
  */
 import { createHash } from "node:crypto";
-import { chmod, realpath, stat } from "node:fs/promises";
+import { chmod, mkdir, realpath, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { editText } from "./file/edit.ts";
@@ -95,8 +96,10 @@ function whatIsLost({ text: old }: Authored, before: unknown, after: unknown, te
     : undefined;
 }
 
-/** Puts the text in the place of the old one, which is kept as `<file>.bak`. Of a link, what it points to is replaced. */
+/** Puts the text in the place of the old one, which is kept as `<file>.bak`; a first one gets its folder as well. Of a link, what it points to is replaced. */
 export async function writeAuthored({ file, text: before }: Authored, text: string): Promise<void> {
+  // On a new machine nothing is there yet, and no start of the gateway has made it.
+  if (before === undefined) await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   const real = before === undefined ? file : await realpath(file);
   const mode = before === undefined ? 0o600 : (await stat(real)).mode & 0o777;
   if (before !== undefined) await writeAtomically(`${real}.bak`, before, mode);

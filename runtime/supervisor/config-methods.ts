@@ -30,7 +30,7 @@ import type { Logger } from "./driver.ts";
 import type { Grants } from "./grants.ts";
 import type { LiveConfig } from "./live-config.ts";
 import type { Handlers, Params } from "./method-handlers.ts";
-import { seedWorkspace } from "./workspace/seed.ts";
+import { openFolders } from "./workspace/seed.ts";
 
 export interface ConfigMethodsDeps {
   readonly desk: ConfigDesk;
@@ -150,7 +150,7 @@ export function makeConfigMethods(deps: ConfigMethodsDeps): Handlers<Names> {
         return bind.length === 0 ? added : bindAgent(added, id, bind);
       });
       const agent = live.agents.get(id);
-      const files = agent?.seedsWorkspace === true ? (await seedWorkspace(agent, nowMs())).files : [];
+      const files = agent === undefined ? [] : await openFolders(agent, nowMs());
       return { ...written, agentId: id, name, workspace: agent?.workspace, files };
     },
     "agents.update": async ({ agentId, emoji, avatar, theme, ...fields }, client) => {

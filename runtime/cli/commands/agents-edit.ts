@@ -8,7 +8,7 @@ import { addAgent, bindAgent, removeAgent, unbindAgent, updateAgent } from "../.
 import { failure } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import { agentIdOfName } from "../../routing/index.ts";
-import { seedWorkspace } from "../../supervisor/workspace/seed.ts";
+import { openFolders } from "../../supervisor/workspace/seed.ts";
 import { atGateway, changeConfig, type ChangedConfig, describeChange } from "../change-config.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
 import { parseIdentity, type WrittenIdentity } from "../identity-file.ts";
@@ -87,7 +87,7 @@ function describeCopied(auth: CopiedProfiles | undefined): readonly string[] {
   ];
 }
 
-/** Its workspace gets the files that the gateway would give it. */
+/** It gets the folders and files that the gateway would give it. */
 async function addToFile(
   context: CliContext,
   id: string,
@@ -100,7 +100,7 @@ async function addToFile(
   });
   const { agents } = await readConfig(context);
   const agent = agents.find((one) => one.id === id);
-  const files = agent?.seedsWorkspace === true ? (await seedWorkspace(agent, Date.now())).files : [];
+  const files = agent === undefined ? [] : await openFolders(agent, Date.now());
   return { ...changed, answer: { ...changed.answer, workspace: agent?.workspace, files } };
 }
 

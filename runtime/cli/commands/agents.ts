@@ -6,12 +6,13 @@ import { parseAgents } from "../gateway-rows.ts";
 import { withGateway } from "../open-client.ts";
 import { readConfig } from "../read-config.ts";
 import { findLive, readRunningConfig } from "../running-config.ts";
-import { formatAgents, makeAgentEntries } from "../views/agents.ts";
+import { formatAgents, formatAgentTree, makeAgentEntries } from "../views/agents.ts";
 import { formatJson } from "../views/table.ts";
 import { fieldsOf } from "../wire-failure.ts";
 
 export interface AgentsOptions {
   readonly bindings?: boolean;
+  readonly tree?: boolean;
   readonly json?: boolean;
 }
 
@@ -28,7 +29,8 @@ export async function runAgentsList(context: CliContext, options: AgentsOptions)
     terminal.out(formatJson({ source: live.status === "live" ? "gateway" : "config", agents: entries }));
     return 0;
   }
-  for (const line of formatAgents(entries, options.bindings === true)) terminal.out(line);
+  const lines = options.tree === true ? formatAgentTree(entries) : formatAgents(entries, options.bindings === true);
+  for (const line of lines) terminal.out(line);
   if (live.status === "none") {
     terminal.err(`from the config alone, since ${live.reason}; \`${commandPrefix(context)} gateway\` starts one`);
   }

@@ -7,6 +7,8 @@ import { formatCount, formatTable } from "./table.ts";
 export interface AgentEntry {
   readonly id: string;
   readonly name: string;
+  /** What it shows of itself beside its name. */
+  readonly identity?: { readonly emoji?: string; readonly theme?: string };
   readonly isDefault: boolean;
   /** `configured` while no gateway runs; `not configured` for an agent that only the running gateway knows. */
   readonly state: string;
@@ -61,9 +63,13 @@ function configuredEntry(
   isRunning: boolean,
 ): AgentEntry {
   const { id, name, isDefault, module, isolation, model, workspace, agentDir, sessionsDir } = agent;
+  const { emoji, theme } = agent.settings;
   return {
     id,
     name,
+    ...((emoji ?? theme) === undefined
+      ? {}
+      : { identity: { ...(emoji === undefined ? {} : { emoji }), ...(theme === undefined ? {} : { theme }) } }),
     isDefault,
     // An agent that was added since the gateway started.
     state: row?.phase ?? (isRunning ? "after restart" : "configured"),
@@ -113,6 +119,31 @@ function describeBinding(
     ...(roles === undefined ? {} : { roles }),
     ...(comment === undefined ? {} : { comment }),
   };
+}
+
+/** All that is known of each, a line each. */
+export function formatAgentTree(entries: readonly AgentEntry[]): readonly string[] {
+  return entries.flatMap((entry) => {
+    const { id, isDefault, state, reason, name, identity, module, model, workspace, agentDir, sessionsDir } = entry;
+    const facts: readonly (readonly [string, string | undefined])[] = [
+      ["name", name],
+      ["identity", identity && [identity.emoji, identity.theme].filter(Boolean).join(" ")],
+      ["module", module],
+      ["model", model],
+      ["isolation", formatIsolation(entry)],
+      ["workspace", workspace],
+      ["agentDir", agentDir],
+      ["sessions", sessionsDir],
+    ];
+    const known = facts.flatMap(([title, value]) => (value ? [`${title.padEnd(10)} ${value}`] : []));
+    const rules = entry.bindings.map(formatBinding);
+    const leaves = [...known, `${"bindings".padEnd(10)} ${rules.length}`];
+    return [
+      `${id}${isDefault ? " (default)" : ""}: ${reason === undefined ? state : `${state}: ${reason}`}`,
+      ...leaves.map((leaf, at) => `${at === leaves.length - 1 ? "└─" : "├─"} ${leaf}`),
+      ...rules.map((rule, at) => `   ${at === rules.length - 1 ? "└─" : "├─"} ${rule}`),
+    ];
+  });
 }
 
 export function formatAgents(entries: readonly AgentEntry[], withBindings: boolean): readonly string[] {

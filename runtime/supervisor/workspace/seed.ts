@@ -45,6 +45,16 @@ export async function seedWorkspace(
   return { status: "seeded", files };
 }
 
+/** The folders of an agent that has just been added, with the first files where it is to have them; gives their names. Source: behaviour §6.6. */
+export async function openFolders(
+  agent: Pick<ResolvedAgent, "workspace" | "agentDir" | "sessionsDir" | "isolation" | "seedsWorkspace">,
+  nowMs: number,
+): Promise<readonly string[]> {
+  for (const folder of [agent.workspace, agent.agentDir, agent.sessionsDir])
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+  return agent.seedsWorkspace ? (await seedWorkspace(agent, nowMs)).files : [];
+}
+
 /** The workspace that was seeded; one that cannot be read counts as none, and what is in the workspace stays. */
 async function readMark(file: string): Promise<string | undefined> {
   const text = await readFile(file, "utf8").catch(unlessMissing);

@@ -1,5 +1,5 @@
 /** `cloister agents set-identity` and `agents add --copy-auth`, without a gateway. Source: behaviour §6.4, §6.6. */
-import { mkdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import JSON5 from "json5";
 import { beforeEach, describe, expect, it } from "vitest";
@@ -69,6 +69,18 @@ describe("agents set-identity", () => {
       message: "nothing to set: the config has no agent nobody",
     });
   });
+});
+
+it("agents add makes the agent's folders, for nobody else, and its files only where they are wanted", async () => {
+  const config = { agents: { defaults: { skipBootstrap: true }, list: [{ id: "main", default: true }] } };
+  const foldersOf = (id: string) => [`workspace-${id}`, `agents/${id}/agent`, `agents/${id}/sessions`];
+  expect(await home.run("agents", "add", "work")).toBe(0);
+  await writeFile(file(), JSON.stringify(config), { mode: 0o600 });
+  expect(await home.run("agents", "add", "bare")).toBe(0);
+  for (const name of [...foldersOf("work"), ...foldersOf("bare")])
+    expect([name, (await stat(path.join(home.stateDir, name))).mode & 0o777]).toEqual([name, 0o700]);
+  expect(await readdir(path.join(home.stateDir, "workspace-work"))).toContain("AGENTS.md");
+  expect(await readdir(path.join(home.stateDir, "workspace-bare"))).toEqual([]);
 });
 
 describe("agents add --copy-auth", () => {

@@ -1,5 +1,5 @@
 /** Who changes the configuration when the gateway comes and goes. */
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -31,6 +31,14 @@ const set = (): Promise<number> =>
 it("without a gateway the file is changed", async () => {
   expect(await set()).toBe(0);
   expect(await readFile(file, "utf8")).toContain("work");
+});
+
+it("on a new machine the first change makes the file, and the state directory for nobody else", async () => {
+  await rm(path.dirname(file), { recursive: true });
+  expect(await set()).toBe(0);
+  expect(await readFile(file, "utf8")).toContain("work");
+  expect((await stat(path.dirname(file))).mode & 0o777).toBe(0o700);
+  expect((await stat(file)).mode & 0o777).toBe(0o600);
 });
 
 it("a gateway that goes away in the middle of the change has perhaps made it: the file is left as it is", async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { AgentRow } from "../../../runtime/cli/gateway-rows.ts";
 import { parseHistory, parseSessions } from "../../../runtime/cli/gateway-rows.ts";
-import { formatAgents, makeAgentEntries } from "../../../runtime/cli/views/agents.ts";
+import { formatAgents, formatAgentTree, makeAgentEntries } from "../../../runtime/cli/views/agents.ts";
 import { formatHealth, formatStatus, isHealthy } from "../../../runtime/cli/views/gateway-state.ts";
 import { formatHistory, formatSessions } from "../../../runtime/cli/views/sessions.ts";
 import { formatAuth, formatReady, formatStart } from "../../../runtime/cli/views/start.ts";
@@ -105,6 +105,52 @@ describe("agents list", () => {
       formatAgents(makeAgentEntries({ ...twoAgents, agents: [{ ...main, isolation }] }, undefined), false).at(-1) ?? "";
     expect(shown({ level: "process", trust: "confined" })).toContain(" process ");
     expect(shown({ level: "process", trust: "trusted", user })).toContain(" process, user 1000, trusted ");
+  });
+
+  it("as a tree tells all that is known of each agent", () => {
+    const [main] = twoAgents.agents;
+    if (main === undefined) throw new Error("the fixture has no agent");
+    const fox = { ...main, model: "p/large", settings: { ...main.settings, emoji: "🦊", theme: "calm" } };
+    const config = { ...twoAgents, agents: [fox, ...twoAgents.agents.slice(1)] };
+    expect(text(formatAgentTree(makeAgentEntries(config, undefined)))).toMatchInlineSnapshot(`
+      "
+      main (default): configured
+      ├─ name       Main
+      ├─ identity   🦊 calm
+      ├─ module     scripted
+      ├─ model      p/large
+      ├─ isolation  thread
+      ├─ workspace  /state/workspace
+      ├─ agentDir   /state/agents/main/agent
+      ├─ sessions   /state/agents/main/sessions
+      └─ bindings   1
+         └─ bindings[1]  channel webhook, account home (channel default account only)  # the rest
+      raul: configured
+      ├─ name       Raúl
+      ├─ module     scripted
+      ├─ isolation  thread
+      ├─ workspace  /state/workspace-raul
+      ├─ agentDir   /state/agents/raul/agent
+      ├─ sessions   /state/agents/raul/sessions
+      └─ bindings   4
+         ├─ bindings[0]  channel webhook, account home, peer direct p1
+         ├─ bindings[2]  channel telegram, account biz (channel default account only)
+         ├─ bindings[3]  channel discord, any account, guild g, roles any of a|b
+         └─ bindings[4]  channel slack, account work, team T1
+      "
+    `);
+    const [, gone] = makeAgentEntries({ ...config, agents: [fox] }, [
+      row("main"),
+      row("old", { phase: "parked", reason: "crashed" }),
+    ]);
+    expect(formatAgentTree(gone === undefined ? [] : [gone])).toEqual([
+      "old: parked: crashed",
+      "├─ name       old",
+      "├─ module     scripted",
+      "├─ workspace  /w",
+      "└─ bindings   0",
+    ]);
+    expect(makeAgentEntries(config, undefined)[0]).toMatchObject({ identity: { emoji: "🦊", theme: "calm" } });
   });
 
   it("with bindings says which account each rule reaches", () => {
