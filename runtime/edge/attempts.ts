@@ -33,7 +33,8 @@ export function makeAttempts({ rule, addressesMax, now }: AttemptsOptions): Atte
       const at = now();
       const { failuresMax, windowMs, lockoutMs } = rule();
       let record = records.get(key);
-      if (record === undefined || (at - record.sinceMs >= windowMs && record.lockedUntilMs <= at)) {
+      // A window begins behind the lockout before it.
+      if (record === undefined || at - record.sinceMs >= windowMs) {
         record = { failures: 0, sinceMs: at, lockedUntilMs: 0 };
         records.delete(key);
         records.set(key, record);

@@ -115,7 +115,6 @@ export function decideAdmission(params: ConnectParams, caller: Caller, door: Doo
         : isPerson
           ? undefined
           : credentials[verdict.by];
-  if (params.device === undefined && verdict.type === "shut") return shut(verdict.fault);
   const deviceFault = checkDevice(params, caller);
   if (deviceFault !== undefined && (verdict.type === "open" || credential !== undefined)) return shut(deviceFault);
   if (params.device !== undefined && credential !== undefined) {
@@ -243,6 +242,7 @@ export function admissionOfDevice(
       approvedRoles,
       approvedScopes,
       recommendedNextStep: "wait_then_retry" satisfies NextStep,
+      retryable: full,
       pauseReconnect: true,
     },
     retryable: full,

@@ -32,6 +32,14 @@ describe("failed attempts", () => {
     expect(attempts.lockedMs("a")).toBe(300_000);
   });
 
+  it("that were under way when the lockout began do not lengthen it", () => {
+    const { attempts, pass, fail } = setup();
+    fail("a", 3);
+    pass(1_000);
+    fail("a", 3);
+    expect(attempts.lockedMs("a")).toBe(299_000);
+  });
+
   it("are forgotten after a minute", () => {
     const { attempts, pass, fail } = setup();
     fail("a", 2);
@@ -61,6 +69,18 @@ describe("failed attempts", () => {
     expect(attempts.lockedMs("a")).toBe(0);
     expect(attempts.lockedMs("b")).toBe(300_000);
     expect(attempts.lockedMs("c")).toBe(300_000);
+  });
+});
+
+describe("the addresses that are remembered", () => {
+  it("keep one that fails anew for longer than one that failed before it", () => {
+    const { attempts, pass, fail } = setup(2);
+    fail("a", 1);
+    fail("b", 1);
+    pass(60_000);
+    fail("a", 3);
+    fail("c", 1);
+    expect(attempts.lockedMs("a")).toBe(300_000);
   });
 });
 

@@ -64,6 +64,7 @@ describe("who may connect: mode × credential × place", () => {
     key: { token: operatorKey },
     secret: { token: secret },
     secretAsPassword: { password: secret },
+    secretAndKey: { token: secret, password: operatorKey },
     wrong: { token: "wrong" },
     device: { deviceToken: secret },
     bootstrap: { bootstrapToken: operatorKey },
@@ -77,6 +78,7 @@ describe("who may connect: mode × credential × place", () => {
     ["token", "nothing", "AUTH_TOKEN_MISSING", "AUTH_TOKEN_MISSING"],
     ["token", "blank", "AUTH_TOKEN_MISSING", "AUTH_TOKEN_MISSING"],
     ["token", "key", "operator-key", "operator-key"],
+    ["token", "secretAndKey", "operator-key", "operator-key"],
     ["token", "secret", "shared-secret", "DEVICE_IDENTITY_REQUIRED"],
     ["token", "secretAsPassword", "shared-secret", "DEVICE_IDENTITY_REQUIRED"],
     ["token", "wrong", "AUTH_TOKEN_MISMATCH", "AUTH_TOKEN_MISMATCH"],
@@ -293,7 +295,10 @@ describe("device proof", () => {
     expect(fault({ ...signed(0), id: "00".repeat(32) })).toBe("DEVICE_AUTH_DEVICE_ID_MISMATCH");
     expect(fault(signed(0, { ...blank, nonce: "of another connection" }))).toBe("DEVICE_AUTH_NONCE_MISMATCH");
     expect(fault(signed(0, { ...blank, signedAt: now - 120_001 }))).toBe("DEVICE_AUTH_SIGNATURE_EXPIRED");
+    expect(fault(signed(0, { ...blank, signedAt: now + 120_001 }))).toBe("DEVICE_AUTH_SIGNATURE_EXPIRED");
     expect(fault(signed(0, { ...blank, signedAt: Number.NaN }))).toBe("DEVICE_AUTH_SIGNATURE_EXPIRED");
+    for (const signedAt of [now - 120_000, now + 120_000])
+      expect(fault(signed(0, { ...blank, signedAt }))).toBeUndefined();
     expect(fault(signed(0, blank, other))).toBe("DEVICE_AUTH_SIGNATURE_INVALID");
     expect(fault({ ...signed(0), signature: "" })).toBe("DEVICE_AUTH_SIGNATURE_INVALID");
   });
@@ -310,6 +315,31 @@ describe("device proof", () => {
     const bare = { ...without, device: { ...blank, signature: proofOf(without) } };
     expect(code(decide(bare))).toBe("AUTH_TOKEN_MISSING");
     expect(code(decide(bare, caller(), door("none")))).toBe("device by mode-none");
+  });
+
+  it.each([
+    ["the operator's key", { token: operatorKey }, door("token", secret)],
+    ["the device's own token", { deviceToken: "its own" }, door("token", secret)],
+    ["a bootstrap token", { bootstrapToken: "an invitation" }, door("token", secret)],
+    ["nothing, where nothing is wanted", undefined, door("none")],
+  ])("that fails refuses a client with %s as well, and asks nobody about the device", (_what, auth, at) => {
+    const { auth: _auth, ...without } = base;
+    const sent = { ...without, ...(auth === undefined ? {} : { auth }), device: { ...blank, signature: "AAAA" } };
+    const counted = attempts();
+    for (let n = 0; n < 10; n += 1)
+      expect(code(decide(sent, caller(), at, counted))).toBe("DEVICE_AUTH_SIGNATURE_INVALID");
+    expect(counted.lockedMs("10.0.0.9")).toBe(300_000);
+  });
+
+  it("that holds brings the commands of a node to the kernel's side, and of nobody else", () => {
+    const commandsOf = (role: string): unknown => {
+      const sent = { ...base, role, commands: ["camera.snap"] };
+      const asked = decide({ ...sent, device: { ...blank, signature: proofOf(sent) } });
+      if (asked.type !== "device") throw new Error("wanted a question about the device");
+      return asked.attempt.commands;
+    };
+    expect(commandsOf("node")).toEqual(["camera.snap"]);
+    expect(commandsOf("operator")).toBeUndefined();
   });
 
   it("leaves it to the kernel's side what a device may do, unless the operator's key opens anyway", () => {
@@ -343,6 +373,39 @@ describe("device proof", () => {
       }
       expect(counted.lockedMs("10.0.0.9")).toBe(300_000);
     }
+  });
+
+  it.each([
+    ["a request that waits for a decision", false],
+    ["no request, for too many wait", true],
+  ])("that is not approved yet is answered with %s, as clients read it (behaviour §4.7)", (_what, full) => {
+    const sent = { ...base, auth: { deviceToken: "its own" } };
+    const asked = decide({ ...sent, device: { ...blank, signature: proofOf(sent) } });
+    if (asked.type !== "device") throw new Error("wanted a question about the device");
+    const answer = { type: "unapproved", reason: "not-paired", approvedRoles: [], approvedScopes: [], full } as const;
+    const told = full ? answer : { ...answer, requestId: "request-1" };
+    const admission = admissionOfDevice(told, asked, caller(), attempts());
+    expect(admission).toMatchObject({
+      type: "refused",
+      close: { code: 1008 },
+      error: {
+        code: "NOT_PAIRED",
+        retryable: full,
+        details: {
+          code: "PAIRING_REQUIRED",
+          reason: "not-paired",
+          ...(full ? {} : { requestId: "request-1" }),
+          deviceId: blank.id,
+          requestedRole: "operator",
+          requestedScopes: ["operator.read", "operator.write"],
+          approvedScopes: [],
+          remediationHint: expect.any(String),
+          recommendedNextStep: "wait_then_retry",
+          retryable: full,
+          pauseReconnect: true,
+        },
+      },
+    });
   });
 
   it("never throws, whatever is in it", () => {
