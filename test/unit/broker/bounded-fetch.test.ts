@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
-import { afterEach, expect, it } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 import { makeBoundedFetch } from "../../../runtime/broker/bounded-fetch.ts";
 
 const closings: (() => void)[] = [];
@@ -118,18 +118,63 @@ it.each([
   expect(requests()).toBe(2);
 });
 
-it("does not ask again over a connection of its own", async () => {
+it.each([
+  ["the request has left", "short"],
+  ["it has not left as a whole", long],
+])("does not ask again over a connection of its own, when %s", async (_what, body) => {
   let requests = 0;
-  const { url } = await open((request) => {
+  const server = createServer((request) => {
     requests++;
     request.socket.resetAndDestroy();
   });
-  await expect(makeBoundedFetch(bounds)(url)).rejects.toMatchObject({
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  closings.push(() => server.close());
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  await expect(makeBoundedFetch(bounds)(url, { method: "POST", body })).rejects.toMatchObject({
     name: "TypeError",
     message: "fetch failed",
-    cause: { code: "ECONNRESET" },
   });
   expect(requests).toBe(1);
+});
+
+it.each([301, 302, 303, 307, 308])("takes a redirect (%i) for a failure, and asks nobody for it", async (status) => {
+  const other = await open((_, response) => response.end("elsewhere"));
+  const { url, seen } = await open((_, response) => response.writeHead(status, { location: other.url }).end());
+  await expect(makeBoundedFetch(bounds)(url, { headers: { "x-key": "k" } })).rejects.toMatchObject({
+    name: "TypeError",
+    cause: { message: `unexpected redirect (${status})` },
+  });
+  expect([seen.length, other.seen.length]).toEqual([1, 0]);
+});
+
+it("gives an answer of as many bytes as it may have, and not one more", async () => {
+  const { url } = await open((_, response, body) => response.end("x".repeat(Number(body))));
+  const ask = async (length: number): Promise<string> =>
+    (await makeBoundedFetch(bounds)(url, { method: "POST", body: String(length) })).text();
+  expect(await ask(1_000)).toHaveLength(1_000);
+  await expect(ask(1_001)).rejects.toMatchObject({ kind: "output" });
+});
+
+it("counts the silence of a provider from the last that it said", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  closings.push(() => vi.useRealTimers());
+  const answers: ServerResponse[] = [];
+  const { url } = await open((_, response) => {
+    answers.push(response);
+    response.writeHead(200).write("a");
+  });
+  const response = await makeBoundedFetch({ bytesMax: 1_000, silenceMs: 1_000 })(url);
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+  const next = async (): Promise<string> => Buffer.from((await reader.read()).value ?? []).toString();
+  expect(await next()).toBe("a");
+  for (const piece of ["b", "c"]) {
+    vi.advanceTimersByTime(999);
+    answers[0]?.write(piece);
+    expect(await next()).toBe(piece);
+  }
+  vi.advanceTimersByTime(1_000);
+  await expect(reader.read()).rejects.toMatchObject({ kind: "transient" });
 });
 
 it("takes a server that accepts a connection and says nothing on it for one that is not there", async () => {
