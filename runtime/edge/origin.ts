@@ -35,7 +35,7 @@ export function makeOriginRules(host: string, allowedOrigins: readonly string[])
     hostAllowed: (arrival) => {
       const name = hostName(arrival.host);
       if (name === undefined) return false;
-      return names.has(name) || (isIP(name) !== 0 && name === plainAddress(arrival.localAddress));
+      return names.has(name) || name === plainAddress(arrival.localAddress);
     },
     judgeOrigin: (arrival) => {
       if (arrival.origin === undefined) return "none";

@@ -2,6 +2,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { makeEdge } from "../../runtime/edge/edge.ts";
+import { eventually } from "../support/eventually.ts";
 import {
   ask,
   bizToken,
@@ -104,6 +105,21 @@ describe("addresses and methods", () => {
     expect(posted.status).toBe(421);
     expect(kernel.calls).toEqual([]);
     expect((await ask(port, "GET", "/healthz", { host: "panel.example.org" })).status).toBe(200);
+  });
+});
+
+describe("a page of another site", () => {
+  it("reads what is open to everybody, and is refused where a credential is taken, with or without one", async () => {
+    const { port, kernel } = await openEdge();
+    const origin = "https://evil.example";
+    expect((await ask(port, "GET", "/healthz", { origin })).status).toBe(200);
+    for (const token of [{}, bearer(hookToken)]) {
+      expect(await postJson(port, "/hooks/agent", { origin, ...token }, { message: "x" })).toMatchObject({
+        status: 403,
+        json: { error: { code: "CLOISTER_EDGE_FORBIDDEN" } },
+      });
+    }
+    expect(kernel.calls).toEqual([]);
   });
 });
 
@@ -248,7 +264,9 @@ describe("hooks", () => {
     ["wrong scheme", { authorization: `Basic ${hookToken}` }, "", 401, "CLOISTER_EDGE_UNAUTHENTICATED"],
     ["wrong token", { authorization: "Bearer wrong" }, "", 401, "CLOISTER_EDGE_UNAUTHENTICATED"],
     ["another door's token", { authorization: `Bearer ${bizToken}` }, "", 401, "CLOISTER_EDGE_UNAUTHENTICATED"],
-    ["token in the query", {}, `?token=${hookToken}`, 400, "CLOISTER_REQUEST_INVALID"],
+    ...["token", "access_token", "auth", "key", "api_key"].map(
+      (name) => [`${name} in the query`, {}, `?${name}=${hookToken}`, 400, "CLOISTER_REQUEST_INVALID"] as const,
+    ),
     [
       "token in the query and in a header",
       { authorization: `Bearer ${hookToken}` },
@@ -420,7 +438,14 @@ describe("webhook channel, inbound", () => {
     expect(answer).toMatchObject({ status: 500, json: { error: { code: "CLOISTER_INTERNAL" } } });
     expect(answer.text).not.toContain("secret-path");
     expect(logs).toContainEqual(
-      expect.objectContaining({ level: "error", fields: expect.objectContaining({ path: "/channels/webhook/biz" }) }),
+      expect.objectContaining({
+        level: "error",
+        fields: {
+          method: "POST",
+          path: "/channels/webhook/biz",
+          error: expect.stringContaining("ENOENT /home/someone/secret-path"),
+        },
+      }),
     );
   });
 });
@@ -577,5 +602,19 @@ describe("life of the edge", () => {
     expect((await waiting).json).toMatchObject({ reply: "in time" });
     await closed;
     await expect(ask(port, "GET", "/healthz")).rejects.toMatchObject({ code: "ECONNREFUSED" });
+  });
+
+  it("answers a request that had begun when it closed, and says that it takes nothing new", async () => {
+    const { edge, port } = await openEdge({ bounds: { socketCloseGraceMs: 20_000 } });
+    const raw = openRaw(port);
+    const head = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n";
+    // The beginning of the second comes with the first, so that it is there when that is answered.
+    raw.write(`${head}\r\n${head}`);
+    await eventually(() => expect(raw.received().toString()).toContain('"live"'));
+    const closed = edge.close("SIGTERM");
+    raw.write("\r\n");
+    const [, second] = (await raw.ended).toString().split(/(?=HTTP\/1\.1 )/);
+    expect(second).toMatch(/^HTTP\/1\.1 503 [^]*CLOISTER_GATEWAY_DRAINING[^]*SIGTERM/);
+    await closed;
   });
 });

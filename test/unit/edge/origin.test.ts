@@ -34,6 +34,10 @@ describe("Host rule", () => {
     expect(rules.hostAllowed(arrival(host))).toBe(allowed);
   });
 
+  it("knows the configured host in whatever case it is written", () => {
+    expect(makeOriginRules("Gateway.LAN", []).hostAllowed(arrival("gateway.lan:18789"))).toBe(true);
+  });
+
   it("admits the very address that the connection arrived at, and no other address", () => {
     expect(rules.hostAllowed(arrival("192.168.1.5:18789", undefined, "::ffff:192.168.1.5"))).toBe(true);
     expect(rules.hostAllowed(arrival("192.168.1.6:18789", undefined, "192.168.1.5"))).toBe(false);
