@@ -1,5 +1,5 @@
 /** How providers are asked: what is sent, what is taken, and what a failure looks like to the packages that ask. */
-import { once } from "node:events";
+import { getEventListeners, once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
@@ -175,6 +175,24 @@ it("counts the silence of a provider from the last that it said", async () => {
   }
   vi.advanceTimersByTime(1_000);
   await expect(reader.read()).rejects.toMatchObject({ kind: "transient" });
+});
+
+it("leaves no timer and no listener of its signal behind", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  closings.push(() => vi.useRealTimers());
+  const { url } = await open((_, response) => response.end("yes"));
+  const { signal } = new AbortController();
+  expect(await (await makeBoundedFetch(bounds)(url, { signal })).text()).toBe("yes");
+  expect([vi.getTimerCount(), getEventListeners(signal, "abort").length]).toEqual([0, 0]);
+});
+
+it("ends a request whose answer nobody reads any more", async () => {
+  const { url, sockets } = await open((_, response) => void response.writeHead(200).write("a beginning"));
+  const response = await makeBoundedFetch(bounds)(url);
+  const [socket] = sockets;
+  const closed = once(socket as Socket, "close");
+  await response.body?.cancel();
+  await closed;
 });
 
 it("takes a server that accepts a connection and says nothing on it for one that is not there", async () => {
