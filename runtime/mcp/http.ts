@@ -24,16 +24,22 @@ const carriageReturn = 0x0d;
 function bounded(bytesMax: number, isStream: boolean): TransformStream<Uint8Array, Uint8Array> {
   let bytes = 0;
   let isLineEmpty = false;
+  const check = (): void => {
+    if (bytes > bytesMax) throw new Error(`the server sent a message of more than ${bytesMax} bytes`);
+  };
   return new TransformStream({
     transform(chunk, stream) {
       for (const byte of chunk) {
         bytes++;
         if (!isStream || byte === carriageReturn) continue;
         // An empty line ends an event.
-        if (byte === newLine && isLineEmpty) bytes = 0;
+        if (byte === newLine && isLineEmpty) {
+          check();
+          bytes = 0;
+        }
         isLineEmpty = byte === newLine;
       }
-      if (bytes > bytesMax) throw new Error(`the server sent a message of more than ${bytesMax} bytes`);
+      check();
       stream.enqueue(chunk);
     },
   });

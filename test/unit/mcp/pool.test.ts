@@ -113,6 +113,19 @@ function open(names: readonly string[] = ["notes"]) {
 }
 
 describe("a connection", () => {
+  test("that was given up ends without the one that took its place", async () => {
+    const { pool, made } = open();
+    const held = await pool.hold(ana, "notes");
+    held.renew();
+    const { connection, release } = await pool.hold(ana, "notes");
+    expect(made).toHaveLength(2);
+    made[0]?.end("it ended");
+    held.discard("it ended");
+    expect(pool.view()).toMatchObject([{ state: "open", pid: 2 }]);
+    release();
+    expect((await pool.hold(ana, "notes")).connection).toBe(connection);
+  });
+
   test("A15.6: is one for each agent and server, shared by all calls, and closed when nobody has used it for a while", async () => {
     const { pool, made, pass } = open();
     const held = await Promise.all([pool.hold(ana, "notes"), pool.hold(ana, "notes"), pool.hold(bo, "notes")]);
