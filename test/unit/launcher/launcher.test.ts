@@ -283,6 +283,19 @@ describe("a signal to the launcher", () => {
     expect(await exit).toBe(137);
   });
 
+  it("a stop that the gateway says more time for has it, and not the one from before", async () => {
+    launch();
+    signal("SIGTERM");
+    child().says({ type: "stopping", withinMs: limits.drainMsMax, again: false });
+    for (let ms = 0; ms < limits.drainMsMax + limits.gatewayStopMs - look; ms += look) {
+      child().says({ type: "beat", debugged: false });
+      await pass(look);
+    }
+    expect(child().kills).toEqual([]);
+    await pass(look);
+    expect(await exit).toBe(137);
+  });
+
   it("a second one is passed on too, and leaves a second", async () => {
     launch();
     signal("SIGINT");
@@ -299,6 +312,27 @@ describe("a signal to the launcher", () => {
     child().end(143);
     expect(await exit).toBe(143);
     expect(children.length).toBe(1);
+  });
+
+  it("one while is looked for what a crash left ends the launcher without a back-off", async () => {
+    launch({ random: () => 1 });
+    child().end(70);
+    signal("SIGTERM");
+    await pass();
+    expect([released, children.length]).toEqual([1, 1]);
+    expect(await exit).toBe(0);
+  });
+
+  it("one while is looked for what a restart left is for the gateway that starts then", async () => {
+    launch();
+    child().says({ type: "stopping", withinMs: 20_000, again: true });
+    child().end(0);
+    signal("SIGTERM");
+    await pass();
+    expect(children.length).toBe(2);
+    expect(child().told).toEqual([{ type: "stop", signal: "SIGTERM" }]);
+    child().end(0);
+    expect(await exit).toBe(0);
   });
 
   it("one during the back-off ends the launcher", async () => {

@@ -1,6 +1,7 @@
 /** What is ended with a thread or a gateway that is gone. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { commandVariable, describeGateway, endCommands, endGroups, isGone } from "../../../runtime/launcher/orphans.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -42,6 +43,20 @@ test("commands are ended by their names, with what has left their group; several
   await eventually(() => expect([first, second, third].map(isAlive)).toEqual([false, false, true]));
   await endCommands((name) => name.startsWith(mark));
   await eventually(() => expect(isAlive(third)).toBe(false));
+});
+
+test("a command ends with what is in its group, also with what no longer has its name", async () => {
+  const name = `test-${process.pid}-group`;
+  const leader = spawn("sh", ["-c", "env -i /bin/sleep 1000 & echo $!; wait"], {
+    detached: true,
+    stdio: ["ignore", "pipe", "ignore"],
+    env: { PATH: process.env["PATH"], [commandVariable]: name },
+  });
+  const [line] = (await once(leader.stdout, "data")) as [Buffer];
+  const nameless = Number(line);
+  await eventually(async () => expect(await readFile(`/proc/${nameless}/environ`, "latin1")).toBe(""));
+  await endCommands((one) => one === name);
+  await eventually(() => expect([leader.pid ?? 0, nameless].map(isAlive)).toEqual([false, false]));
 });
 
 test("whoever has waited for an end may ask for the next one at once", async () => {
