@@ -49,6 +49,13 @@ describe("the entry of a room", () => {
     });
   });
 
+  it("has everybody answer to an agent that it says nothing of, whatever the agent is called", () => {
+    const entry = entryOf({ agents: ["constructor", "b"], maxRounds: 2, maxTurns: 4 });
+    const broadcast = makeBroadcast(entry, "hello", () => false);
+    const replies = [{ agentId: "constructor", text: "one", envelopeId: "1" }];
+    expect(broadcast.next(replies)?.launches).toEqual([{ agentId: "b", replies }]);
+  });
+
   it("has the order of all rooms, unless it says its own", () => {
     const { entries } = broadcastOf({
       strategy: "sequential",

@@ -34,6 +34,38 @@ const by = (given: Case): string => {
   return judged.open ? (judged.mentionedBy ?? `open: ${judged.why}`) : "shut";
 };
 
+describe("the patterns of an agent", () => {
+  const many = Array.from({ length: limits.mentionPatternsMax + 1 }, (_, at) => `\\bname${at}\\b`);
+
+  it.each([
+    ["its own", {}, { a: { mentionPatterns: many } }],
+    ["those of all", { mentionPatterns: many }, {}],
+  ])("are as many as the bound says: %s", (_whose, config, agents) => {
+    const patterns = makeMentionPatterns(config, agents);
+    const last = limits.mentionPatternsMax - 1;
+    expect([last, last + 1].map((at) => patterns.matches("a", `hello name${at}`))).toEqual([true, false]);
+  });
+
+  it("name it explicitly within the bound alone", () => {
+    const patterns = makeMentionPatterns({}, { a: { mentionPatterns: many } });
+    const last = limits.mentionPatternsMax - 1;
+    expect([last, last + 1].map((at) => patterns.addresses("a", `hello name${at}`))).toEqual([true, false]);
+  });
+
+  it("are looked for in the beginning of a long text", () => {
+    const patterns = makeMentionPatterns({}, { a: { mentionPatterns: ["raul"] } });
+    const before = "x".repeat(limits.mentionTextCharsMax - 5);
+    for (const find of ["matches", "addresses"] as const) {
+      expect(patterns[find]("a", `${before} raul`)).toBe(true);
+      expect(patterns[find]("a", `${before}  raul`)).toBe(false);
+    }
+  });
+
+  it("are none of a word that every object has", () => {
+    expect(makeMentionPatterns({}, {}).has("constructor")).toBe(false);
+  });
+});
+
 describe("the mention gate", () => {
   it.each<[string, Case, string]>([
     ["a native mention", { event: { wasMentioned: true } }, "native"],

@@ -87,13 +87,14 @@ const endMs = beginMs + limits.stuckMs;
 test.each<readonly [string, (atMs: number) => number, number, number]>([
   ["had a CPU all the time", () => 700, 0, endMs],
   ["had asked for longer", () => 0, 3_000, beginMs + 3_000],
+  ["had asked for more than anybody gets", () => 0, 2 * limits.stuckMsMax, beginMs + limits.stuckMsMax],
   ["waited for a CPU half of the time", (atMs) => atMs / 2, 0, endMs + limits.stuckMs - beginMs],
   ["waited for one nearly all of the time", (atMs) => atMs * 0.99, 0, endMs + limits.stuckWaitMsMax],
 ])(
   "a cell that stands still and %s is ended when what it had is its budget",
   async (_what, waitedMs, stuckMs, wanted) => {
     const cell = await watch(waitedMs, stuckMs);
-    await vi.advanceTimersByTimeAsync(2 * limits.stuckWaitMsMax);
+    await vi.advanceTimersByTimeAsync(2 * Math.max(limits.stuckWaitMsMax, stuckMs));
     const [end = ""] = cell.ends;
     const foundMs = Number(/^hung at (\d+)$/.exec(end)?.[1]);
     expect(Math.abs(foundMs - wanted)).toBeLessThanOrEqual(2 * limits.heartbeatCheckMs);

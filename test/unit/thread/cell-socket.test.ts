@@ -60,6 +60,14 @@ describe("fields", () => {
   });
 });
 
+test("a frame may be as long as the bound says", () => {
+  const frame = formatFields(kind.mail, ["x".repeat(100)]);
+  const got: unknown[] = [];
+  const read = makeFrameReader(frame.length - 4, (_kind, payload) => got.push(parseFields(payload, 1)));
+  read(frame);
+  expect(got).toEqual([["x".repeat(100)]]);
+});
+
 test("a length out of bounds is refused before anything of the frame is there", () => {
   for (const [length, bound] of [
     [0, 10],

@@ -32,6 +32,16 @@ it("every call refuses a path that leaves it, with the code and what to do, and 
   expect(await fs.readFile(path.join(root, "other.txt"), "utf8")).toBe("kept");
 });
 
+it("has no part in a folder beside it whose name begins with its own", async () => {
+  const workspace = makeWorkspace(path.join(root, "own"), fs, lstatSync, path);
+  await fs.mkdir(path.join(root, "own2"));
+  await fs.writeFile(path.join(root, "own2", "a.md"), "theirs");
+  await fs.symlink(path.join(root, "own2"), path.join(root, "own", "link"));
+  for (const name of ["../own2/a.md", path.join(root, "own2", "a.md"), "../own2", "link/a.md"])
+    await expect(workspace.read(name), name).rejects.toMatchObject({ code: "CLOISTER_WORKSPACE_ESCAPE" });
+  expect(await workspace.stamps(["../own2/a.md", "link/a.md"])).toEqual(["outside", "outside"]);
+});
+
 it("follows links that stay inside, and refuses every path through one that does not", async () => {
   const own = path.join(root, "own");
   const workspace = makeWorkspace(own, fs, lstatSync, path);
