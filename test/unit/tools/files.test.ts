@@ -16,8 +16,9 @@ import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { limits } from "../../../runtime/kernel/limits.ts";
-import { walk } from "../../../runtime/tools/folder.ts";
+import { type Folder, walk } from "../../../runtime/tools/folder.ts";
 import { makeToolHost } from "../../../runtime/tools/host.ts";
+import { writeText } from "../../../runtime/tools/text-file.ts";
 import { png } from "../../support/pictures.ts";
 
 const base = mkdtempSync(path.join(os.tmpdir(), "cloister-tools-"));
@@ -91,6 +92,44 @@ it("of a folder beside the workspace the parts that are named are read, and noth
     expect(await read(name)).toMatchObject({ text: name });
   for (const name of ["home/own.md", "home/notes/own.md", "home/skills/../own.md", "home/skills/link/own.md"])
     expect(await read(name), name).toMatchObject({ status: "forbidden" });
+});
+
+it("a write whose file cannot take its name leaves no draft behind", async () => {
+  const folder: Folder = {
+    at: (name) => path.join(root, name.startsWith(".cloister-") ? name : path.join("missing", name)),
+    owner: statSync(root),
+    close: async () => undefined,
+  };
+  await expect(writeText(folder, "a.txt", "text")).rejects.toMatchObject({ code: "ENOENT" });
+  expect(readdirSync(root)).toEqual([]);
+});
+
+it("a file may have as many bytes as the bound says, and not one more", async () => {
+  const content = "x".repeat(limits.toolFileBytesMax);
+  expect(await call("write", { path: "a.txt", content })).toMatchObject({ status: "ok" });
+  expect(await call("read", { path: "a.txt" })).toMatchObject({ status: "ok" });
+  put("b.txt", `${content}x`);
+  expect(await call("read", { path: "b.txt" })).toMatchObject({ code: "invalid" });
+  expect(await call("edit", { path: "a.txt", edits: [{ oldText: content, newText: "x" }] })).toMatchObject({
+    status: "ok",
+  });
+});
+
+it("a change that fails holds up no change of the same workspace behind it", async () => {
+  put("a.txt", "one");
+  const [failed, ...others] = await Promise.all([
+    call("edit", { path: "none.txt", edits: [{ oldText: "x", newText: "y" }] }),
+    call("write", { path: "b.txt", content: "b" }),
+    call("edit", { path: "a.txt", edits: [{ oldText: "one", newText: "two" }] }),
+  ]);
+  expect(failed).toMatchObject({ code: "not_found" });
+  expect(others).toMatchObject([{ status: "ok" }, { status: "ok" }]);
+  expect(get("a.txt")).toBe("two");
+});
+
+it.each(["read", "ls"])("a path with a NUL is one that leaves the workspace (%s)", async (tool) => {
+  put("a", "text");
+  expect(await call(tool, { path: "a\u0000b" })).toMatchObject({ status: "forbidden" });
 });
 
 describe("read", () => {

@@ -249,6 +249,38 @@ describe("a command that cannot be ended", () => {
   });
 });
 
+describe("a command that is still being started", () => {
+  it.each([
+    ["its turn", async (commands: Commands) => commands.endTurn(owner.entry, owner.turn), [true, false]],
+    ["the cell of its agent", (commands: Commands) => commands.endAll(owner.entry), [true, false]],
+    ["the gateway", (commands: Commands) => commands.endAll(), [true, true]],
+  ])("ends as soon as it is there, when %s has ended meanwhile", async (_what, end, wanted) => {
+    const started = Promise.withResolvers<void>();
+    const ended = new Map<string, boolean>();
+    const commands = makeCommands({
+      name: "cloister-test",
+      facts: probe.facts,
+      gateway: undefined,
+      bounds: { execEndMs: 5 },
+      launch: async (asked) => {
+        await started.promise;
+        ended.set(asked.id, false);
+        return { ...(await unending(asked, undefined as never)), end: async () => void ended.set(asked.id, true) };
+      },
+    });
+    const place = { type: "host", folder: makeFolder() } as const;
+    const vector = { argv: ["true"], cwd: place.folder, env: {} };
+    const start = (by: CommandOwner) =>
+      commands.start({ vector, place, owner: by, tellsEnd: false, yieldMs: 0, timeoutMs: 60_000 }) as Promise<Told>;
+    const told = [start(owner), start({ ...owner, entry: "lee", turn: 2 })];
+    await end(commands);
+    started.resolve();
+    const ids = (await Promise.all(told)).map(({ processId }) => processId);
+    expect(ids.map((id) => ended.get(id))).toEqual(wanted);
+    await commands.endAll();
+  });
+});
+
 describe("a command on the host", () => {
   it("cannot be given what makes a program another one, and says which file or folder is missing", async () => {
     const { run } = setUp();
@@ -279,10 +311,23 @@ describe("a command on the host", () => {
     for (const command of ["ls; id", "ls $HOME", "ls `id`", "ls > a", "X=1 ls", "cd /", "ls *", "ls ~", "if true"])
       expect(await plan(command)).toEqual([["/bin/sh", "-c", command], "/bin/sh"]);
     expect(await plan("ls", false)).toEqual([["/bin/sh", "-c", "ls"], "/bin/sh"]);
+    // A folder of that name is no program, although one may enter it.
+    mkdirSync(path.join(folder, "tools", "ls"), { recursive: true });
+    const pathPrepend = [path.join(folder, "tools")];
+    expect(await planCommand({ command: "ls", workdir: ".", env: {}, pathPrepend, plain: true, place })).toMatchObject({
+      ok: true,
+      program: "/usr/bin/ls",
+    });
   });
 });
 
 describe("a command in bubblewrap", () => {
+  it("has a session of its own, so that it types nothing into the gateway's terminal", async () => {
+    const { run } = setUp({}, "bubblewrap");
+    // Of a session from outside the number is not known in there: 0.
+    expect((await run("cut -d ' ' -f 6 /proc/self/stat")).output.trim()).not.toBe("0");
+  });
+
   it("sees its folder and the system's programs, and can change nothing else", async () => {
     const { run, folder } = setUp({}, "bubblewrap");
     const outside = makeFolder();

@@ -112,6 +112,14 @@ describe("a page", () => {
     expect(await fetch({ url: url(), offset: whole.length })).toMatchObject({ code: "invalid" });
   });
 
+  it("has no more characters at a time than the configuration allows, whatever is asked for", async () => {
+    answer = (_, response) => void response.writeHead(200, { "content-type": "text/plain" }).end("x".repeat(2_000));
+    expect(await fetching()({ url: url(), maxChars: 1_500 })).toMatchObject({
+      text: "x".repeat(1_000),
+      nextOffset: 1_000,
+    });
+  });
+
   it("that is an error of the server is one, with what the server says", async () => {
     answer = html("<p>no such page", 404);
     expect(await fetching()({ url: url() })).toMatchObject({
@@ -129,6 +137,17 @@ describe("a page", () => {
     });
     answer = (_, response) => void response.end(Buffer.from([1, 0, 2]));
     expect(await fetching()({ url: url("/bytes") })).toMatchObject({ code: "invalid" });
+  });
+
+  it("is kept by itself in each of its forms, and once for all places in it", async () => {
+    answer = html("<h1>Title</h1><p>text</p>");
+    const fetch = fetching();
+    const { text: asMarkdown } = await fetch({ url: url("/#a") });
+    const { text: asText, ...plain } = await fetch({ url: url("/"), extractMode: "text" });
+    expect(plain).not.toHaveProperty("cached");
+    expect(asText).not.toBe(asMarkdown);
+    expect(await fetch({ url: url("/#b") })).toMatchObject({ cached: true, text: asMarkdown });
+    expect(asked).toHaveLength(2);
   });
 
   it("is kept for its time, for the agent that fetched it", async () => {
@@ -261,6 +280,18 @@ describe("addresses that are not public", () => {
     expect(await fetch({ url: `http://other.example:${port}/` }, { allowedHosts: ["wiki.example"] })).toMatchObject({
       code: "forbidden",
     });
+  });
+
+  it("are not asked over the connection of a call that was allowed the host, when this one is not", async () => {
+    let connections = 0;
+    server.on("connection", () => connections++);
+    answer = html("inside");
+    const fetch = fetching({ lookup: lookupOf("127.0.0.1") });
+    const wiki = `http://wiki.example:${host.split(":")[1]}`;
+    for (const page of ["/a", "/b"])
+      expect(await fetch({ url: wiki + page }, { allowedHosts: ["wiki.example"] })).toMatchObject({ text: "inside" });
+    expect(await fetch({ url: `${wiki}/c` }, { allowedHosts: [] })).toMatchObject({ code: "forbidden" });
+    expect([connections, asked.length]).toEqual([2, 2]);
   });
 });
 
