@@ -2,6 +2,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { makeEdge } from "../../runtime/edge/edge.ts";
+import { limits } from "../../runtime/kernel/limits.ts";
 import { eventually } from "../support/eventually.ts";
 import {
   ask,
@@ -258,15 +259,17 @@ describe("hooks", () => {
     });
   });
 
-  it.each([
+  it.each<[what: string, headers: Record<string, string>, query: string, status: number, code: string]>([
     ["no token", {}, "", 401, "CLOISTER_EDGE_UNAUTHENTICATED"],
     ["blank token", { authorization: "Bearer " }, "", 401, "CLOISTER_EDGE_UNAUTHENTICATED"],
     ["wrong scheme", { authorization: `Basic ${hookToken}` }, "", 401, "CLOISTER_EDGE_UNAUTHENTICATED"],
     ["wrong token", { authorization: "Bearer wrong" }, "", 401, "CLOISTER_EDGE_UNAUTHENTICATED"],
     ["another door's token", { authorization: `Bearer ${bizToken}` }, "", 401, "CLOISTER_EDGE_UNAUTHENTICATED"],
-    ...["token", "access_token", "auth", "key", "api_key"].map(
-      (name) => [`${name} in the query`, {}, `?${name}=${hookToken}`, 400, "CLOISTER_REQUEST_INVALID"] as const,
-    ),
+    ["token in the query", {}, `?token=${hookToken}`, 400, "CLOISTER_REQUEST_INVALID"],
+    ["access_token in the query", {}, `?access_token=${hookToken}`, 400, "CLOISTER_REQUEST_INVALID"],
+    ["auth in the query", {}, `?auth=${hookToken}`, 400, "CLOISTER_REQUEST_INVALID"],
+    ["key in the query", {}, `?key=${hookToken}`, 400, "CLOISTER_REQUEST_INVALID"],
+    ["api_key in the query", {}, `?api_key=${hookToken}`, 400, "CLOISTER_REQUEST_INVALID"],
     [
       "token in the query and in a header",
       { authorization: `Bearer ${hookToken}` },
@@ -472,6 +475,37 @@ describe("bounds of a request", () => {
       (await ask(port, "POST", "/hooks/agent", headers, JSON.stringify({ message: "x".repeat(980) }))).status,
     ).toBe(200);
     expect(kernel.calls).toHaveLength(1);
+  });
+
+  it("take a body of as many bytes as they allow, whole or in chunks", async () => {
+    const body = JSON.stringify({ message: "x" });
+    const { port } = await openEdge({ bounds: { httpBodyBytesMax: body.length } });
+    expect((await ask(port, "POST", "/hooks/agent", headers, body)).status).toBe(200);
+    expect((await ask(port, "POST", "/hooks/agent", { ...headers, "transfer-encoding": "chunked" }, body)).status).toBe(
+      200,
+    );
+    expect((await ask(port, "POST", "/hooks/agent", headers, `${body} `)).status).toBe(413);
+  });
+
+  it("refuse a body that nests deeper than they allow", async () => {
+    const { port, kernel } = await openEdge();
+    const nested = (levels: number): string => `{"message":"x","more":${"[".repeat(levels)}${"]".repeat(levels)}}`;
+    expect((await ask(port, "POST", "/hooks/agent", headers, nested(1))).status).toBe(200);
+    expect(await ask(port, "POST", "/hooks/agent", headers, nested(limits.jsonDepthMax + 1))).toMatchObject({
+      status: 400,
+      json: { error: { code: "CLOISTER_REQUEST_INVALID", message: expect.stringContaining("nests deeper") } },
+    });
+    expect(kernel.calls).toHaveLength(1);
+  });
+
+  it("tell a client that waits for it that its body is wanted", async () => {
+    const { port } = await openEdge();
+    const body = '{"message":"x"}';
+    const raw = openRaw(port);
+    raw.write(continueHead(hookToken, body.length));
+    await eventually(() => expect(raw.received().toString()).toMatch(/^HTTP\/1\.1 100 /));
+    raw.write(body);
+    await eventually(() => expect(raw.received().toString()).toMatch(/HTTP\/1\.1 200 /));
   });
 
   it("ask a client that expects 100-continue for its body only when it is wanted", async () => {

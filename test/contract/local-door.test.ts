@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, describe, it } from "vitest";
 import type { EdgeSettings } from "../../runtime/edge/settings.ts";
+import { limits } from "../../runtime/kernel/limits.ts";
 import { findLocalSocket } from "../../runtime/cli/local-socket.ts";
 import { type EdgeChanges, gatewayToken, openClient, openEdge, type Running } from "./edge-kit.ts";
 
@@ -117,5 +118,19 @@ describe("the local operator's socket", () => {
       { reason: expect.stringContaining("holds 103; use a shorter state directory") },
     ]);
     expect((await openClient(running.port).connect()).ok).toBe(true);
+  });
+
+  it.each([
+    [0, true],
+    [1, false],
+  ])("is open at a path of as many bytes as fit and %i more: %s", async (more, isOpen) => {
+    const top = await makeFolder();
+    const bytes = limits.socketPathBytesMax - path.join(top, "", "run", "operator.sock").length - 1 + more;
+    const stateDir = path.join(top, "x".repeat(bytes));
+    await mkdir(path.join(stateDir, "run"), { recursive: true });
+    const running = await open(stateDir);
+    expect(running.file).toHaveLength(limits.socketPathBytesMax + more);
+    expect(warnings(running)).toHaveLength(isOpen ? 0 : 1);
+    if (isOpen) expect((await openClient(running.file).connect({ auth: {} })).ok).toBe(true);
   });
 });

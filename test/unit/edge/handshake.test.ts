@@ -6,6 +6,7 @@ import { makeSecret } from "../../../runtime/edge/credential.ts";
 import { findDeviceFault, proofTexts } from "../../../runtime/edge/device-proof.ts";
 import type { ConnectParams } from "../../../runtime/edge/frames.ts";
 import { admissionOfDevice, type Caller, type Door, decideAdmission } from "../../../runtime/edge/handshake.ts";
+import { limits } from "../../../runtime/kernel/limits.ts";
 import { operatorScopes } from "../../../auth/scopes.ts";
 
 const operatorKey = "0f".repeat(32);
@@ -251,6 +252,23 @@ describe("lockout", () => {
       expect(counted.lockedMs("10.0.0.9")).toBe(300_000);
     }
   });
+
+  it.each([
+    ["none", door("none"), {}],
+    ["token, with none configured", door("token"), {}],
+    ["trusted-proxy", door("trusted-proxy"), { proxy: { type: "not-a-proxy", address: "10.0.0.9" } as const }],
+    [
+      "trusted-proxy, whose proxy names nobody",
+      door("trusted-proxy"),
+      { proxy: { type: "no-header", header: "x" } as const },
+    ],
+  ])("counts a wrong token where no token opens (mode %s), and none that is missing", (_mode, at, from) => {
+    const counted = attempts();
+    for (let n = 0; n < 20; n += 1) decide(params(), caller(from), at, counted);
+    expect(counted.lockedMs("10.0.0.9")).toBe(0);
+    for (let n = 0; n < 10; n += 1) decide(params({ auth: { token: "wrong" } }), caller(from), at, counted);
+    expect(counted.lockedMs("10.0.0.9")).toBe(300_000);
+  });
 });
 
 describe("device proof", () => {
@@ -336,10 +354,21 @@ describe("device proof", () => {
       const sent = { ...base, role, commands: ["camera.snap"] };
       const asked = decide({ ...sent, device: { ...blank, signature: proofOf(sent) } });
       if (asked.type !== "device") throw new Error("wanted a question about the device");
+      expect(asked.attempt.role).toBe(role);
       return asked.attempt.commands;
     };
     expect(commandsOf("node")).toEqual(["camera.snap"]);
     expect(commandsOf("operator")).toBeUndefined();
+  });
+
+  it("that holds brings what the client says of itself as one short line that moves no cursor", () => {
+    const client = { id: "cli", mode: "cli", platform: `\u001b[2J ${"x".repeat(1_000)}` };
+    const sent = { ...base, client };
+    const asked = decide({ ...sent, device: { ...blank, signature: proofOf(sent) } });
+    if (asked.type !== "device") throw new Error("wanted a question about the device");
+    const { platform = "" } = asked.attempt.client;
+    expect(platform).toHaveLength(limits.deviceFactCharsMax);
+    expect(platform).toMatch(/^\?\[2J x+$/);
   });
 
   it("leaves it to the kernel's side what a device may do, unless the operator's key opens anyway", () => {
