@@ -232,6 +232,7 @@ describe("a main thread that stands still", () => {
     child().says({ type: "beat", debugged: true });
     await pass(10 * limits.gatewaySilentMs);
     expect(child().kills).toEqual([]);
+    expect(children).toHaveLength(1);
     child().end(0);
     expect(await exit).toBe(0);
   });
