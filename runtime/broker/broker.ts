@@ -397,6 +397,7 @@ export function makeBroker({ settings: first, remote, flush, clock, fetch }: Bro
       speakers.clear();
     },
     profileNames: (agentId, providerId) => profiles.names(agentId, providerId),
+    profileType: (agentId, providerId) => profiles.firstType(agentId, providerId),
     async readSecrets() {
       secrets.forget();
       speakers.clear();

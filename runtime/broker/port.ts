@@ -227,6 +227,8 @@ export interface BrokerForKernel {
   configure(settings: ModelSettings): Promise<void>;
   /** Credentials of which the agent may have one tried first, by name. Rejects with what is wrong with their file. */
   profileNames(agentId: string, providerId: string): Promise<readonly string[]>;
+  /** `api_key`, `token` or `oauth`: what the first of them is; undefined: there is none. Rejects likewise. */
+  profileType(agentId: string, providerId: string): Promise<string | undefined>;
   /** What programs said counts no more, and those of the configuration that cannot be read are told. None is `renewed`: each call reads its own. */
   readSecrets(): Promise<SecretsRead>;
 }

@@ -54,6 +54,8 @@ export interface ProfileStore {
   find(agentId: string, provider: ProviderSettings, chosen?: string): Promise<Credentials>;
   /** Which the agent's calls of a provider may be made with, by name, whether they can be used now or not. Reads and renews no secret; rejects as `find`. */
   names(agentId: string, providerId: string): Promise<readonly string[]>;
+  /** Which kind the first of them is, in their order; undefined: there is none. Reads and renews no secret; rejects as `find`. */
+  firstType(agentId: string, providerId: string): Promise<string | undefined>;
 }
 
 export function makeProfiles(
@@ -121,14 +123,22 @@ export function makeProfiles(
     return { isLocal: false, found: await profilesOf(load, own(agents, defaultAgentId)?.agentDir, providerId) };
   };
 
+  const orderOf = ({ order, ids }: Found, providerId: string): readonly string[] =>
+    order ?? own(settings().authOrder, providerId) ?? ids;
+
   return {
     names: async (agentId, providerId) => (await look(agentId, providerId)).found.ids,
+    async firstType(agentId, providerId) {
+      const { found } = await look(agentId, providerId);
+      const first = orderOf(found, providerId).find((id) => found.ids.includes(id));
+      return first === undefined ? undefined : own(found.profiles, first)?.type;
+    },
     async find(agentId, provider, chosen) {
-      const { agents, defaultAgentId, authOrder } = settings();
+      const { agents, defaultAgentId } = settings();
       const problems: Problem[] = [];
       const usable: Credential[] = [];
       const { isLocal, found } = await look(agentId, provider.id);
-      const listed = found.order ?? own(authOrder, provider.id) ?? found.ids;
+      const listed = orderOf(found, provider.id);
       const isThere = chosen !== undefined && found.ids.includes(chosen);
       const order = isThere ? [chosen, ...listed] : listed;
       if (chosen !== undefined && !isThere)

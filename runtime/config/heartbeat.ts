@@ -41,6 +41,7 @@ export function resolveHeartbeat(
   if (everyMs === 0) return undefined;
   return {
     everyMs,
+    ...(every === undefined ? { isUsual: true } : {}),
     ...(activeHours === undefined
       ? {}
       : {

@@ -45,6 +45,8 @@ export interface SubagentPolicy {
 /** Source: behaviour §5.8. */
 export interface HeartbeatRule {
   readonly everyMs: number;
+  /** Nobody wrote a period: with a sign-in at some providers it is another one. */
+  readonly isUsual?: true;
   /** Minutes of the day; an end that is not after the start is on the next day. Absent: always. */
   readonly hours?: { readonly startMinute: number; readonly endMinute: number; readonly timezone: string };
   /** `none`, `last`, `owner`, or a channel, which then has `to` as `kind:id`. */

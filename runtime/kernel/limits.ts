@@ -749,6 +749,8 @@ export const limits = {
   messageToolCharsMax: 16_384,
   /** Between two regular turns of an agent whose `heartbeat` names no other time. Source: behaviour §5.8. */
   heartbeatTurnEveryMs: 30 * 60_000,
+  /** The same where the agent's model is asked with a sign-in at Anthropic. Source: behaviour §5.8. */
+  heartbeatTurnSignedInMs: 60 * 60_000,
   /** When the agent is at work in the session, the regular turn is tried again after this. */
   heartbeatTurnBusyMs: 30_000,
   /** Between two events that an agent is told of, and how many of them it takes in which time, and has waiting. Source: behaviour §5.8. */

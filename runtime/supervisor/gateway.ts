@@ -308,6 +308,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const clock = makeClock({
     ...common,
     models: modelSettings,
+    profileType: models.profileType,
     targets: makeTargets(config, isAgent),
     accept: (admission) => driver.accept(admission),
     expect: (atMs) => signals.expect(atMs),
@@ -323,24 +324,19 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const deadLetters = makeDeadLetters({ ...common, accept: (admission) => driver.accept(admission), deliver, publish });
   for (const line of describeAuth(config.gateway)) log.info({}, line);
   const invitations = makeInvitations(nowMs);
+  const outside = { newId: randomUUID, nowMs, publish, edge: () => edge };
   const devices = makeDevices({
+    ...outside,
     invitations,
     kept: parts.devices,
     operatorKey: parts.operatorKey,
     autoApproveLocal: () => config.gateway.autoApproveLocal,
     authMode: config.gateway.auth.mode,
     store,
-    newId: randomUUID,
-    nowMs,
-    publish,
-    edge: () => edge,
     log,
   });
   const nodes = makeNodes({
-    newId: randomUUID,
-    nowMs,
-    edge: () => edge,
-    publish,
+    ...outside,
     devices,
     commands: () => config.gateway.nodeCommands,
     log,

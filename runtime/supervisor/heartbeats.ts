@@ -12,6 +12,7 @@ import type { EnvelopeHeader, Outcome, ReplyRoute } from "../kernel/envelope.ts"
 import { failure, fromRefusal, toRefusal } from "../kernel/errors.ts";
 import type { Admission, Kernel } from "../kernel/kernel.ts";
 import { limits } from "../kernel/limits.ts";
+import { partsOfModel } from "../kernel/model-name.ts";
 import type { AcceptResult } from "../kernel/state.ts";
 import { mainSessionKey } from "../routing/index.ts";
 import { type Job, type JobRun, neverMs } from "../store/job-rows.ts";
@@ -27,6 +28,7 @@ import { noteRun, setJob } from "./job-rows.ts";
 import { heartbeatIdMark, jobIdMark } from "./job-schedule.ts";
 import type { Handlers } from "./method-handlers.ts";
 import type { Targets } from "./method-targets.ts";
+import type { Models } from "./models.ts";
 import { timesOf } from "./signal-mail.ts";
 import { tooManyWakes, type WakePace } from "./wake-pace.ts";
 
@@ -40,6 +42,7 @@ export interface HeartbeatsDeps {
   readonly carriesAnswers: (channel: string, accountId: string) => boolean;
   readonly expect: (atMs: number) => void;
   readonly note: ReturnType<typeof makeAuditNote>;
+  readonly profileType: Models["profileType"];
   readonly wakePace: Pick<WakePace, "place">;
   readonly newId: () => string;
   readonly nowMs: () => number;
@@ -86,7 +89,17 @@ const bootPrompt =
 export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
   const { config, agents, targets, store, wakePace: pace, nowMs, log } = deps;
   const inTurn = makeInTurn();
+  /** Of agents whose configuration names no period, by id: that of their last row. */
+  const periods = new Map<string, number>();
   let isPaused = false;
+
+  /** A provider whose credentials cannot be read has the usual one: the calls of its models say what is wrong. */
+  async function findPeriod(agentId: string, { everyMs, isUsual, model }: HeartbeatRule): Promise<number> {
+    const { provider } = partsOfModel(model ?? agents.get(agentId)?.model ?? "");
+    if (isUsual !== true || provider !== "anthropic") return everyMs;
+    const type = await deps.profileType(agentId, provider).catch(() => undefined);
+    return type === "oauth" || type === "token" ? limits.heartbeatTurnSignedInMs : everyMs;
+  }
 
   const rowOf = async (agentId: string): Promise<(TimerRow & { readonly job: Job }) | undefined> => {
     const [row] = (await store.timers({ id: idOf(agentId), limit: 1 })).rows;
@@ -99,9 +112,11 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
 
   async function keepRow(
     agentId: string,
-    { everyMs }: HeartbeatRule,
+    rule: HeartbeatRule,
     found: Awaited<ReturnType<typeof rowOf>>,
   ): Promise<void> {
+    const everyMs = await findPeriod(agentId, rule);
+    periods.set(agentId, everyMs);
     const atMs = nowMs();
     const schedule = { kind: "every", everyMs, anchorMs: atMs } as const;
     if (found !== undefined) {
@@ -307,9 +322,10 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
       const { prompt = usualPrompt, target = "none", ackCharsMax = limits.heartbeatAckCharsMax } = rule ?? {};
       const told = { prompt, target, ackMaxChars: ackCharsMax };
       if (rule === undefined || isPaused) return { enabled: false, every: "disabled", everyMs: null, ...told };
-      const minutes = rule.everyMs / 60_000;
+      const everyMs = periods.get(agentId) ?? rule.everyMs;
+      const minutes = everyMs / 60_000;
       const every = minutes % 60 === 0 ? `${minutes / 60}h` : `${minutes}m`;
-      return { enabled: true, every, everyMs: rule.everyMs, ...told };
+      return { enabled: true, every, everyMs, ...told };
     },
     methods: {
       wake: async ({ text, mode = "now", agentId: reference }, { clientId: by }) => {

@@ -37,6 +37,8 @@ export interface Models {
   changed(): void;
   /** As the broker's. */
   profileNames(agentId: string, providerId: string): Promise<readonly string[]>;
+  /** As the broker's. */
+  readonly profileType: BrokerForKernel["profileType"];
   /** As the broker's. While there is none there is nothing to read. Never rejects. */
   readSecrets(): Promise<SecretsRead>;
   close(): Promise<void>;
@@ -158,6 +160,7 @@ export function makeModels({ kernel, settings, start, budgets, nowMs }: ModelsDe
       void thread?.then(({ remote }) => remote.configure(settings())).catch(() => undefined);
     },
     profileNames: (...about) => withBroker((remote) => remote.profileNames(...about)),
+    profileType: (...about) => withBroker((remote) => remote.profileType(...about)),
     async readSecrets() {
       const read = await thread?.then(({ remote }) => remote.readSecrets()).catch(() => undefined);
       return read ?? nothingRead;

@@ -106,6 +106,7 @@ async function play(script: readonly RecordedTurn[], module: Partial<TestAgent>)
     embed: () => Promise.reject(new Error("this conversation has no vectors")),
     configure: async () => undefined,
     profileNames: async () => [],
+    profileType: async () => undefined,
     readSecrets: async () => nothingRead,
   };
   const exec = execSettings({ tools: { exec: { security: "full", ask: "off" } } });

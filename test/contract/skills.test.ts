@@ -39,6 +39,7 @@ test("a shared skill is in the prompt of those who may use it, and its file is r
       embed: (call) => inner.embed(call),
       configure: (settings) => inner.configure(settings),
       profileNames: (...about) => inner.profileNames(...about),
+      profileType: (...about) => inner.profileType(...about),
       readSecrets: () => inner.readSecrets(),
       ask: (call) => {
         asked.push(call.request);

@@ -35,6 +35,7 @@ export function makeTellingModel(begin = ""): TellingModel {
     embed: () => Promise.reject(new Error("this test has no vectors")),
     configure: async () => undefined,
     profileNames: async () => [],
+    profileType: async () => undefined,
     readSecrets: async () => nothingRead,
   };
   return {

@@ -22,7 +22,7 @@ export const heartbeat = () =>
   z
     .strictObject({
       every: key(
-        'Period, as "30m" or "1h"; "0m" = never. Default: "30m".',
+        'Period, as "30m" or "1h"; "0m" = never. Default: "30m", and "1h" with a sign-in or a token at Anthropic.',
         z
           .string()
           .regex(/^\d{1,5}[mh]$/, 'must be a period, as "30m" or "1h"')

@@ -60,6 +60,17 @@ it("names those that an agent may have tried first: its own, else the default ag
   await expect(open({ ana: "{" }).profiles.names("ana", "openai")).rejects.toThrow("is not JSON");
 });
 
+it("the first credential of a provider says its kind, in the order in which they are tried, and nothing is read for it", async () => {
+  const gone = { type: "oauth", provider: "anthropic", access: "a", expires: 1 };
+  const { profiles, write } = open({ main: { profiles: { a: key("a"), o: gone } } });
+  expect(await profiles.firstType("ana", "anthropic")).toBe("api_key");
+  expect(await profiles.firstType("ana", "openai")).toBeUndefined();
+  write("main", { profiles: { a: key("a"), o: gone }, order: { anthropic: ["nobody", "o", "a"] } });
+  expect(await profiles.firstType("ana", "anthropic")).toBe("oauth");
+  write("ana", { profiles: { t: { type: "token", provider: "anthropic", token: "t" } } });
+  expect(await profiles.firstType("ana", "anthropic")).toBe("token");
+});
+
 describe("the credential that was chosen for a session", () => {
   const files = { main: { profiles: { a: key("a"), b: key("b"), c: key("c") }, order: { anthropic: ["b", "a"] } } };
 

@@ -26,6 +26,7 @@ describe("heartbeats", () => {
     expect(await rulesOf(all, { heartbeat: { target: "webhook", to: "direct:ana", prompt: "look" } })).toEqual([
       {
         everyMs: 1_800_000,
+        isUsual: true,
         hours: { startMinute: 510, endMinute: 1_440, timezone: "UTC" },
         target: "webhook",
         to: "direct:ana",
@@ -36,6 +37,9 @@ describe("heartbeats", () => {
         sparesDirect: false,
       },
     ]);
+    const [written] = await rulesOf({ every: "30m" }, {});
+    expect(written).toMatchObject({ everyMs: 1_800_000 });
+    expect(written).not.toHaveProperty("isUsual");
   });
 
   it("may have another model, which the agent may then ask, another session, and less time", async () => {

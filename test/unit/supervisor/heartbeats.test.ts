@@ -24,7 +24,7 @@ const heartbeat: HeartbeatRule = {
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** What a process of the gateway makes of these agents, over the rows that the one before has left. */
-function open(rows: Map<string, TimerRow>, ids: readonly string[]) {
+function open(rows: Map<string, TimerRow>, ids: readonly string[], more: Partial<HeartbeatsDeps> = {}) {
   const store = {
     timers: async ({ id = "" }) => ({ rows: [rows.get(id)].filter((row) => row !== undefined), total: 0 }),
     schedule: async (row: TimerRow) => {
@@ -47,6 +47,7 @@ function open(rows: Map<string, TimerRow>, ids: readonly string[]) {
     note: () => undefined,
     nowMs: () => 1_000,
     log: quiet,
+    ...more,
   } as unknown as HeartbeatsDeps);
 }
 
@@ -106,4 +107,36 @@ test("the start looks into a bounded number of workspaces at a time, and into no
   expect(failed).toMatchObject([{ agent: "a5", error: { message: "the store is gone" } }]);
   expect(most).toBeGreaterThan(1);
   expect(most).toBeLessThanOrEqual(limits.bootLooksAtOnce);
+});
+
+test("an agent without a period of its own has another one with a sign-in at Anthropic, and tells it", async () => {
+  const [half, hour] = [limits.heartbeatTurnEveryMs, limits.heartbeatTurnSignedInMs];
+  const usual = { ...heartbeat, everyMs: half, isUsual: true as const };
+  const cases = {
+    oauth: { heartbeat: usual, every: "1h", everyMs: hour },
+    token: { heartbeat: usual, every: "1h", everyMs: hour },
+    api_key: { heartbeat: usual, every: "30m", everyMs: half },
+    none: { heartbeat: usual, every: "30m", everyMs: half },
+    broken: { heartbeat: usual, every: "30m", everyMs: half },
+    written: { heartbeat, every: "1m", everyMs: heartbeat.everyMs },
+    elsewhere: { heartbeat: { ...usual, model: "openai/m" }, every: "30m", everyMs: half },
+  };
+  const rows = new Map<string, TimerRow>();
+  const heartbeats = open(rows, [], {
+    agents: new Map(
+      Object.entries(cases).map(([id, { heartbeat: rule }]) => [
+        id,
+        { id, model: "anthropic/m", heartbeat: rule } as unknown as ResolvedAgent,
+      ]),
+    ),
+    profileType: async (agentId) => {
+      if (agentId === "broken") throw new Error("auth-profiles.json is not JSON");
+      return ["written", "elsewhere"].includes(agentId) ? "oauth" : agentId === "none" ? undefined : agentId;
+    },
+  });
+  await heartbeats.follow();
+  for (const [id, { every, everyMs }] of Object.entries(cases)) {
+    expect(rows.get(`h-${id}`), id).toMatchObject({ everyMs, dueAtMs: 1_000 + everyMs });
+    expect(heartbeats.view(id), id).toMatchObject({ enabled: true, every, everyMs });
+  }
 });

@@ -46,6 +46,7 @@ function open(...answers: readonly (Answer | undefined)[]) {
           embed: async () => ({ ok: true, vectors: [], used: { input: 1, output: 0 } }),
           configure: async () => undefined,
           profileNames: async () => [],
+          profileType: async () => undefined,
           readSecrets: async () => nothingRead,
         },
         stop: async () => void (thread.isStopped = true),
