@@ -8,11 +8,10 @@ import { makeBoundedFetch } from "./bounded-fetch.ts";
 import { makeBroker } from "./broker.ts";
 import type { BrokerAsk, KernelForBroker, ModelSettings } from "./port.ts";
 
-serveTrustedThread<ModelSettings, KernelForBroker>(async (settings, _, tell, flush) => {
+serveTrustedThread<ModelSettings, KernelForBroker>(async (settings, _, tell) => {
   const broker = makeBroker({
     settings,
     remote: tell,
-    flush,
     fetch: makeBoundedFetch(),
     clock: {
       nowMs: () => Date.now(),

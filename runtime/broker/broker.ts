@@ -45,8 +45,6 @@ import { withholdTools } from "./withhold-tools.ts";
 export interface BrokerDeps {
   readonly settings: ModelSettings;
   readonly remote: Tellable<KernelForBroker>;
-  /** What it was told so far leaves at once. */
-  readonly flush: () => void;
   readonly clock: Clock;
   readonly fetch: typeof fetch;
 }
@@ -68,7 +66,7 @@ interface FullWay {
 
 type ReadHeader = readonly [name: string, found: Awaited<ReturnType<SecretReader["read"]>>];
 
-export function makeBroker({ settings: first, remote, flush, clock, fetch }: BrokerDeps): BrokerForKernel {
+export function makeBroker({ settings: first, remote, clock, fetch }: BrokerDeps): BrokerForKernel {
   let settings = first;
   const running = new Map<number, AbortController>();
   const readRequest = makeReadRequest();
@@ -88,7 +86,7 @@ export function makeBroker({ settings: first, remote, flush, clock, fetch }: Bro
     /** What must not be in a message. */
     const keys: string[] = [];
     let asked: FullWay | undefined;
-    const pieces = makePieces(ask, { add: (text) => remote.text(ask.id, text), flush }, clock);
+    const pieces = makePieces(ask, (text) => remote.text(ask.id, text), clock);
     try {
       return await tryWays<FullWay, ModelEnd>({
         ways: waysOf(targets, ask.agentId, ask.authProfile),
@@ -451,15 +449,8 @@ interface Pieces {
   close(): void;
 }
 
-/**
- * Pieces of a stream on their way to the cell: the first at once, then joined, so that a fast model does not cost the main thread. What came
- * together with the first is taken from the provider's stream before the round of the loop ends, and a person waits.
- */
-function makePieces(
-  { wantsText }: BrokerAsk,
-  cell: { readonly add: (text: string) => void; readonly flush: () => void },
-  clock: Clock,
-): Pieces {
+/** Pieces of a stream on their way to the cell: the first at once, then joined, so that a fast model does not cost the main thread. */
+function makePieces({ wantsText }: BrokerAsk, tell: (text: string) => void, clock: Clock): Pieces {
   let waiting = "";
   let lastMs = Number.NEGATIVE_INFINITY;
   let timer: NodeJS.Timeout | undefined;
@@ -469,8 +460,7 @@ function makePieces(
     clearTimeout(timer);
     timer = undefined;
     if (waiting === "") return;
-    cell.add(waiting);
-    if (!hasTold) cell.flush();
+    tell(waiting);
     hasTold = true;
     waiting = "";
     lastMs = clock.nowMs();

@@ -52,8 +52,6 @@ export function makeLateHandlers(): { readonly handlers: object; readonly serve:
 export interface Connection<T> {
   readonly remote: Callable<T>;
   readonly tell: Tellable<T>;
-  /** What was called, told and answered so far leaves now, and not with the round of the loop: for what somebody waits for while this thread goes on. */
-  readonly flush: () => void;
   /** Rejects everything pending; further calls reject at once. */
   lost(reason: string): void;
 }
@@ -77,27 +75,18 @@ export function connectCalls<Remote>(
     if (sent.length > 0 && lostReason === undefined) port.postMessage(sent);
   };
 
-  const endEvent = (ended: Batch): void => {
-    batch = undefined;
-    if (round.push(ended) === 1) setImmediate(post);
-    // A long round: the other side can begin.
-    if (round.length >= limits.callEventsMax) post();
-  };
-
   const out = (): Batch => {
     if (batch === undefined) {
       const begun: Batch = { calls: [], answers: [] };
       batch = begun;
       process.nextTick(() => {
-        if (batch === begun) endEvent(begun);
+        batch = undefined;
+        if (round.push(begun) === 1) setImmediate(post);
+        // A long round: the other side can begin.
+        if (round.length >= limits.callEventsMax) post();
       });
     }
     return batch;
-  };
-
-  const flush = (): void => {
-    if (batch !== undefined) endEvent(batch);
-    post();
   };
 
   const answer = (id: number, method: string, args: readonly unknown[]): void => {
@@ -163,7 +152,7 @@ export function connectCalls<Remote>(
   const tell = makeMethods((method) => (...args) => {
     if (lostReason === undefined) out().calls.push([told, method, args]);
   });
-  return { remote: remote as Callable<Remote>, tell: tell as Tellable<Remote>, flush, lost };
+  return { remote: remote as Callable<Remote>, tell: tell as Tellable<Remote>, lost };
 }
 
 const told = 0;

@@ -143,9 +143,9 @@ export async function startTrustedThread<Remote>({
   };
 }
 
-/** In the entry of a thread: `start` gets `init` and the other side, to call, to tell and to flush, and gives the methods that the other side may call. */
+/** In the entry of a thread: `start` gets `init` and the other side, to call and to tell, and gives the methods that the other side may call. */
 export function serveTrustedThread<Init, Remote>(
-  start: (init: Init, remote: Callable<Remote>, tell: Tellable<Remote>, flush: () => void) => Promise<object>,
+  start: (init: Init, remote: Callable<Remote>, tell: Tellable<Remote>) => Promise<object>,
 ): void {
   if (parentPort === null)
     throw failure("CLOISTER_INTERNAL", "this file is the entry of a thread and cannot run by itself");
@@ -153,8 +153,8 @@ export function serveTrustedThread<Init, Remote>(
   const { init, port, beat } = workerData as ThreadData<Init>;
   if (beat !== undefined) beatInto(beat.block, beat.stuckMs);
   const { handlers, serve } = makeLateHandlers();
-  const { remote, tell, flush } = connectCalls<Remote>(port, handlers);
-  start(init, remote, tell, flush).then(
+  const { remote, tell } = connectCalls<Remote>(port, handlers);
+  start(init, remote, tell).then(
     (ready) => {
       serve(ready);
       parent.postMessage({ ready: true } satisfies Ready);

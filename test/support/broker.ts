@@ -11,8 +11,6 @@ import type { ModelAnswer, ModelRequest } from "../../runtime/thread/model-port.
 export interface TestBroker {
   readonly broker: BrokerForKernel;
   readonly pieces: string[];
-  /** How many pieces there were each time that they were to leave at once. */
-  readonly flushedAt: readonly number[];
   readonly pauses: number[];
   readonly logged: { readonly level: string; readonly message: string; readonly fields: object }[];
   readonly agentDir: (agentId: string) => string;
@@ -41,7 +39,6 @@ export function openBroker(
   const stateDir = mkdtempSync(path.join(os.tmpdir(), "cloister-broker-"));
   const agentDir = (agentId: string): string => path.join(stateDir, agentId);
   const pieces: string[] = [];
-  const flushedAt: number[] = [];
   const pauses: number[] = [];
   const logged: TestBroker["logged"] = [];
   let nowMs = 1_000_000;
@@ -58,7 +55,6 @@ export function openBroker(
       variables: {},
       ...settings,
     },
-    flush: () => void flushedAt.push(pieces.length),
     remote: {
       text: (_id, text) => void pieces.push(text),
       log: (level, message, fields) => void logged.push({ level, message, fields }),
@@ -82,7 +78,6 @@ export function openBroker(
   return {
     broker,
     pieces,
-    flushedAt,
     pauses,
     logged,
     agentDir,

@@ -94,16 +94,6 @@ describe("a model that does not answer", () => {
   });
 });
 
-describe("pieces of an answer", () => {
-  it("of which the first leaves at once, and each later one with what its thread does besides", async () => {
-    const { answer, pieces, flushedAt } = openBroker([scripted("a", [{ say: "one two three", pieceChars: 4 }])]);
-    await answer();
-    expect(pieces.join("")).toBe("one two three");
-    expect(pieces.length).toBeGreaterThan(1);
-    expect(flushedAt).toEqual([1]);
-  });
-});
-
 describe("tries", () => {
   it("tell which way was given up also when what comes next cannot be told", async () => {
     const givenUp: unknown[] = [];
@@ -262,7 +252,6 @@ it("vectors that do not come in time say what went wrong before the pause in whi
       variables: {},
     },
     remote: { text: () => undefined, log: () => undefined },
-    flush: () => undefined,
     fetch: async () => new Response("overloaded", { status: 503 }),
     clock: { nowMs: () => 0, random: () => 0, pause: paused },
   });

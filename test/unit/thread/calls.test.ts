@@ -101,23 +101,6 @@ test("a round of very many events sends what it has in between", async () => {
   expect(frames).toHaveLength(2);
 });
 
-test("what is flushed leaves before the round of the loop ends, with all before it, and what follows goes behind it", async () => {
-  const { remote, tell, flush, frames, notes } = pair();
-  const called = remote.note("first");
-  tell.note("second");
-  flush();
-  flush();
-  tell.note("third");
-  await called;
-  await remote.note("fourth");
-  expect(frames.map((events) => (events as { calls: unknown[] }[]).map(({ calls }) => calls.length))).toEqual([
-    [2],
-    [1],
-    [1],
-  ]);
-  expect(notes).toEqual(["first", "second", "third", "fourth"]);
-});
-
 test("an answer is heard of before what its side calls later, when both travel in one message", async () => {
   const { port1, port2 } = new MessageChannel();
   ports.push(port1, port2);
