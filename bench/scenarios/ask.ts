@@ -13,7 +13,7 @@ import type { CallFigures } from "../inside/measure-calls.ts";
 import { connectOperator } from "../operator.ts";
 import { openPeerProcess } from "../peer-process.ts";
 import type { MeasuredCalls } from "../peers/host.ts";
-import { findInstalled, type PeerName, peers } from "../peers/index.ts";
+import { findInstalled, isApart, type PeerName, peers } from "../peers/index.ts";
 import { readThreadsCpuMs } from "../process-figures.ts";
 import { startProgram } from "../program.ts";
 import { atLeast, atMost, type ScenarioOptions, type ScenarioReport, type Target } from "../scenario.ts";
@@ -60,46 +60,80 @@ export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
   const { installed, leftOut } = await findInstalled(Object.keys(peers) as PeerName[]);
   if (leftOut !== undefined) progress(leftOut);
   const subjects: Subject[] = [];
+  const open = async (subject: Promise<Subject>): Promise<Subject> => {
+    const opened = await subject;
+    subjects.push(opened);
+    return opened;
+  };
   try {
-    subjects.push(await openCloister(seconds), await openWatched(seconds));
-    for (const name of installed) subjects.push(await openPeer(name, seconds));
-    const measured = widths.flatMap((inFlight) =>
-      subjects.map((subject) => ({ subject, inFlight, samples: new Array<Sample>() })),
-    );
-    for (let round = 0; round < warmUpRounds + rounds; round++) {
-      progress(`round ${round + 1} of ${warmUpRounds + rounds}`);
-      for (const { subject, inFlight, samples } of measured) {
-        const sample = summarize(await subject.measure(inFlight));
-        if (round >= warmUpRounds) samples.push(sample);
-      }
+    const cloister = await open(openCloister(seconds));
+    const together = [cloister, await open(openWatched(seconds))];
+    for (const name of installed) if (!isApart(name)) together.push(await open(openPeer(name, seconds)));
+    const measured = await measureRounds(together, rounds, progress);
+    const rows = measured.map((one) => rowOf(one, measured));
+    // One that brings a server takes CPU at rest too: nobody else is measured beside it.
+    for (const name of installed.filter(isApart)) {
+      const beside = await measureRounds([cloister, await open(openPeer(name, seconds))], rounds, progress);
+      rows.push(...beside.filter(({ subject }) => subject !== cloister).map((one) => rowOf(one, beside)));
     }
-    const samplesOf = (who: string, inFlight: number): readonly Sample[] =>
-      measured.find(({ subject, inFlight: width }) => subject.who === who && width === inFlight)?.samples ?? [];
-    const rows = measured.map(({ subject: { who, between }, inFlight, samples }) => {
-      const of = (figure: keyof Sample) => samples.map((sample) => sample[figure]);
-      const own = samplesOf(ours, inFlight);
-      return {
-        who,
-        between,
-        "in flight": inFlight,
-        "calls/s": makeSpread(of("perSecond")),
-        "p50 ms": makeSpread(of("p50Ms")),
-        "p99 ms": makeSpread(of("p99Ms")),
-        "CPU µs/call": makeSpread(of("cpuUs")),
-        "Cloister's rate to its": makeRatios(
-          own.map(({ perSecond }) => perSecond),
-          of("perSecond"),
-        ),
-        "its CPU to Cloister's": makeRatios(
-          of("cpuUs"),
-          own.map(({ cpuUs }) => cpuUs),
-        ),
-      };
-    });
-    return { name: "ask", rows, targets: judge(samplesOf) };
+    return { name: "ask", rows, targets: judge((who, inFlight) => samplesOf(measured, who, inFlight)) };
   } finally {
     await Promise.all(subjects.map(({ close }) => close()));
   }
+}
+
+interface Measured {
+  readonly subject: Subject;
+  readonly inFlight: number;
+  readonly samples: readonly Sample[];
+}
+
+/** All in turn inside of each round. */
+async function measureRounds(
+  subjects: readonly Subject[],
+  rounds: number,
+  progress: (text: string) => void,
+): Promise<readonly Measured[]> {
+  const measured = widths.flatMap((inFlight) =>
+    subjects.map((subject) => ({ subject, inFlight, samples: new Array<Sample>() })),
+  );
+  for (let round = 0; round < warmUpRounds + rounds; round++) {
+    progress(`round ${round + 1} of ${warmUpRounds + rounds}`);
+    for (const { subject, inFlight, samples } of measured) {
+      const sample = summarize(await subject.measure(inFlight));
+      if (round >= warmUpRounds) samples.push(sample);
+    }
+  }
+  return measured;
+}
+
+const samplesOf = (measured: readonly Measured[], who: string, inFlight: number): readonly Sample[] =>
+  measured.find(({ subject, inFlight: width }) => subject.who === who && width === inFlight)?.samples ?? [];
+
+/** With its ratios to Cloister's samples of the same rounds. */
+function rowOf(
+  { subject: { who, between }, inFlight, samples }: Measured,
+  beside: readonly Measured[],
+): ScenarioReport["rows"][number] {
+  const of = (figure: keyof Sample) => samples.map((sample) => sample[figure]);
+  const own = samplesOf(beside, ours, inFlight);
+  return {
+    who,
+    between,
+    "in flight": inFlight,
+    "calls/s": makeSpread(of("perSecond")),
+    "p50 ms": makeSpread(of("p50Ms")),
+    "p99 ms": makeSpread(of("p99Ms")),
+    "CPU µs/call": makeSpread(of("cpuUs")),
+    "Cloister's rate to its": makeRatios(
+      own.map(({ perSecond }) => perSecond),
+      of("perSecond"),
+    ),
+    "its CPU to Cloister's": makeRatios(
+      of("cpuUs"),
+      own.map(({ cpuUs }) => cpuUs),
+    ),
+  };
 }
 
 /** A claim holds when the bad end of its ratio passes: p10 of what must be high, p90 of what must be low. */
