@@ -72,8 +72,8 @@ export const peers = {
 export type MortalPeerName = keyof typeof mortalPeers;
 export type PeerName = keyof typeof peers;
 
-/** It brings a server of its own, and is measured when the others have been. */
-export const isApart = (name: PeerName): boolean => (peers[name] as Entry).isApart === true;
+/** It is measured when the others have been. */
+export const bringsServer = (name: PeerName): boolean => (peers[name] as Entry).isApart === true;
 
 /** Names in the order of the table, and what to say of those whose library is not there; undefined: all are. */
 export async function findInstalled<Name extends PeerName>(

@@ -13,7 +13,7 @@ import type { CallFigures } from "../inside/measure-calls.ts";
 import { connectOperator } from "../operator.ts";
 import { openPeerProcess } from "../peer-process.ts";
 import type { MeasuredCalls } from "../peers/host.ts";
-import { findInstalled, isApart, type PeerName, peers } from "../peers/index.ts";
+import { bringsServer, findInstalled, type PeerName, peers } from "../peers/index.ts";
 import { readThreadsCpuMs } from "../process-figures.ts";
 import { startProgram } from "../program.ts";
 import { atLeast, atMost, type ScenarioOptions, type ScenarioReport, type Target } from "../scenario.ts";
@@ -68,11 +68,11 @@ export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
   try {
     const cloister = await open(openCloister(seconds));
     const together = [cloister, await open(openWatched(seconds))];
-    for (const name of installed) if (!isApart(name)) together.push(await open(openPeer(name, seconds)));
+    for (const name of installed) if (!bringsServer(name)) together.push(await open(openPeer(name, seconds)));
     const measured = await measureRounds(together, rounds, progress);
     const rows = measured.map((one) => rowOf(one, measured));
     // One that brings a server takes CPU at rest too: nobody else is measured beside it.
-    for (const name of installed.filter(isApart)) {
+    for (const name of installed.filter(bringsServer)) {
       const beside = await measureRounds([cloister, await open(openPeer(name, seconds))], rounds, progress);
       rows.push(...beside.filter(({ subject }) => subject !== cloister).map((one) => rowOf(one, beside)));
     }
@@ -137,10 +137,10 @@ function rowOf(
 }
 
 /** A claim holds when the bad end of its ratio passes: p10 of what must be high, p90 of what must be low. */
-function judge(samplesOf: (who: string, inFlight: number) => readonly Sample[]): readonly Target[] {
-  const own = samplesOf(ours, 64);
+function judge(read: (who: string, inFlight: number) => readonly Sample[]): readonly Target[] {
+  const own = read(ours, 64);
   const pipelined = bars.flatMap(([peer, rate, cpu]) => {
-    const samples = samplesOf(peer, 64);
+    const samples = read(peer, 64);
     if (samples.length === 0) return [];
     const rates = makeRatios(
       own.map(({ perSecond }) => perSecond),
@@ -156,8 +156,8 @@ function judge(samplesOf: (who: string, inFlight: number) => readonly Sample[]):
     ];
   });
   const alone = makeRatios(
-    samplesOf(ours, 1).map(({ p50Ms }) => p50Ms),
-    samplesOf(relay, 1).map(({ p50Ms }) => p50Ms),
+    read(ours, 1).map(({ p50Ms }) => p50Ms),
+    read(relay, 1).map(({ p50Ms }) => p50Ms),
   );
   return [...pipelined, atMost(`one ask in flight, p50 to ${relay}, p90`, alone.p90, aloneRatioMax, "times")];
 }
