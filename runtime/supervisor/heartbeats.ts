@@ -89,7 +89,7 @@ const bootPrompt =
 export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
   const { config, agents, targets, store, wakePace: pace, nowMs, log } = deps;
   const inTurn = makeInTurn();
-  /** Of agents whose configuration names no period, by id: that of their last row. */
+  /** By id, of agents that have another one than their configuration gives. */
   const periods = new Map<string, number>();
   let isPaused = false;
 
@@ -110,13 +110,7 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
     if (atMs < neverMs) deps.expect(atMs);
   };
 
-  async function keepRow(
-    agentId: string,
-    rule: HeartbeatRule,
-    found: Awaited<ReturnType<typeof rowOf>>,
-  ): Promise<void> {
-    const everyMs = await findPeriod(agentId, rule);
-    periods.set(agentId, everyMs);
+  async function keepRow(agentId: string, everyMs: number, found: Awaited<ReturnType<typeof rowOf>>): Promise<void> {
     const atMs = nowMs();
     const schedule = { kind: "every", everyMs, anchorMs: atMs } as const;
     if (found !== undefined) {
@@ -262,10 +256,17 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
         agents.forEach(({ id, heartbeat }) => {
           if (heartbeat !== undefined) wanted.push({ id, heartbeat });
         });
-        const having = await Promise.all(wanted.map(async (one) => ({ ...one, row: await rowOf(one.id) })));
+        const having = await Promise.all(
+          wanted.map(async ({ id, heartbeat }) => {
+            const [row, everyMs] = await Promise.all([rowOf(id), findPeriod(id, heartbeat)]);
+            return { id, row, everyMs, isOther: everyMs !== heartbeat.everyMs };
+          }),
+        );
+        periods.clear();
+        for (const { id, everyMs, isOther } of having) if (isOther) periods.set(id, everyMs);
         // Disabled for all: also for an agent that has one only now, whichever comes first in the list.
         if (having.some(({ row }) => row?.job.enabled === false)) isPaused = true;
-        for (const { id, heartbeat, row } of having) await keepRow(id, heartbeat, row);
+        for (const { id, everyMs, row } of having) await keepRow(id, everyMs, row);
       }).catch((error: unknown) => log.error({ error: toRefusal(error) }, "heartbeats could not be set")),
     async boot(withWorkspace) {
       // A file each: all at once, thousands would be held at the same time.
