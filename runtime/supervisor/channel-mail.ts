@@ -341,12 +341,8 @@ export function makeChannelMail(deps: ChannelMailDeps): ChannelMail {
     let first: InboundResult | undefined;
     for (const { target, result } of results) {
       if (result.status === "goes-on") {
-        const { message: text, signal, choices } = result;
-        return {
-          text,
-          ...(signal === undefined ? {} : { signal }),
-          ...(choices === undefined ? {} : { choices }),
-        };
+        const { status: _, message: text, ...rest } = result;
+        return { text, ...rest };
       }
       const { agentId, sessionKey, matchedBy } = target;
       first ??= { status: result.status, runId: result.runId, agentId, sessionKey, matchedBy };

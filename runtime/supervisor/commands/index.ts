@@ -116,17 +116,10 @@ export function makeCommands(deps: CommandDeps): Commands {
     const key = chat.dedupe === undefined ? undefined : JSON.stringify([chat.dedupe.scope, chat.dedupe.key]);
     const before = key === undefined ? undefined : done.get(key);
     if (before !== undefined) return before.status === "goes-on" ? before : { ...before, status: "duplicate" };
-    const { reply, message, signal, choices } = await runCommand(command, call, rest);
+    const { reply, message, ...chosen } = await runCommand(command, call, rest);
     const runId = chat.runId ?? deps.newUuid();
     const result: CommandResult =
-      message === undefined
-        ? { status: "accepted", runId, reply }
-        : {
-            status: "goes-on",
-            message,
-            ...(signal === undefined ? {} : { signal }),
-            ...(choices === undefined ? {} : { choices }),
-          };
+      message === undefined ? { status: "accepted", runId, reply } : { status: "goes-on", message, ...chosen };
     if (key !== undefined) {
       done.set(key, result);
       for (const oldest of done.keys()) {
