@@ -1,5 +1,5 @@
 /** What is measured beside Cloister, by name. Only the one that is asked for is loaded. */
-import { access } from "node:fs/promises";
+import { existsSync } from "node:fs";
 import type { OpenMortalPeer, OpenPeer } from "./peer.ts";
 
 interface Entry {
@@ -76,15 +76,14 @@ export type PeerName = keyof typeof peers;
 export const bringsServer = (name: PeerName): boolean => (peers[name] as Entry).isApart === true;
 
 /** Names in the order of the table, and what to say of those whose library is not there; undefined: all are. */
-export async function findInstalled<Name extends PeerName>(
+export function findInstalled<Name extends PeerName>(
   names: readonly Name[],
-): Promise<{ readonly installed: readonly Name[]; readonly leftOut: string | undefined }> {
+): { readonly installed: readonly Name[]; readonly leftOut: string | undefined } {
   const installed: Name[] = [];
   const missing = new Map<string, Name[]>();
   for (const name of names) {
     const entry: Entry = peers[name];
-    const isThere = entry.package === undefined || (await isFile(manifestOf(entry.package, entry.isApart)));
-    if (isThere) {
+    if (entry.package === undefined || existsSync(manifestOf(entry.package, entry.isApart))) {
       installed.push(name);
       continue;
     }
@@ -99,9 +98,3 @@ export async function findInstalled<Name extends PeerName>(
 
 const manifestOf = (name: string, isApart = false): URL =>
   new URL(`./${isApart ? `${name}/` : ""}node_modules/${name}/package.json`, import.meta.url);
-
-const isFile = (file: URL): Promise<boolean> =>
-  access(file).then(
-    () => true,
-    () => false,
-  );

@@ -57,7 +57,7 @@ interface Subject {
 
 export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
   const { seconds = secondsDefault, rounds = roundsDefault, progress } = options;
-  const { installed, leftOut } = await findInstalled(Object.keys(peers) as PeerName[]);
+  const { installed, leftOut } = findInstalled(Object.keys(peers) as PeerName[]);
   if (leftOut !== undefined) progress(leftOut);
   const subjects: Subject[] = [];
   const open = async (subject: Promise<Subject>): Promise<Subject> => {
@@ -76,7 +76,7 @@ export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
       const beside = await measureRounds([cloister, await open(openPeer(name, seconds))], rounds, progress);
       rows.push(...beside.filter(({ subject }) => subject !== cloister).map((one) => rowOf(one, beside)));
     }
-    return { name: "ask", rows, targets: judge((who, inFlight) => samplesOf(measured, who, inFlight)) };
+    return { name: "ask", rows, targets: judge(measured) };
   } finally {
     await Promise.all(subjects.map(({ close }) => close()));
   }
@@ -137,10 +137,10 @@ function rowOf(
 }
 
 /** A claim holds when the bad end of its ratio passes: p10 of what must be high, p90 of what must be low. */
-function judge(read: (who: string, inFlight: number) => readonly Sample[]): readonly Target[] {
-  const own = read(ours, 64);
+function judge(measured: readonly Measured[]): readonly Target[] {
+  const own = samplesOf(measured, ours, 64);
   const pipelined = bars.flatMap(([peer, rate, cpu]) => {
-    const samples = read(peer, 64);
+    const samples = samplesOf(measured, peer, 64);
     if (samples.length === 0) return [];
     const rates = makeRatios(
       own.map(({ perSecond }) => perSecond),
@@ -156,8 +156,8 @@ function judge(read: (who: string, inFlight: number) => readonly Sample[]): read
     ];
   });
   const alone = makeRatios(
-    read(ours, 1).map(({ p50Ms }) => p50Ms),
-    read(relay, 1).map(({ p50Ms }) => p50Ms),
+    samplesOf(measured, ours, 1).map(({ p50Ms }) => p50Ms),
+    samplesOf(measured, relay, 1).map(({ p50Ms }) => p50Ms),
   );
   return [...pipelined, atMost(`one ask in flight, p50 to ${relay}, p90`, alone.p90, aloneRatioMax, "times")];
 }

@@ -53,7 +53,7 @@ interface Subject {
 
 export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
   const { seconds = windowSecondsDefault, rounds = roundsDefault, progress } = options;
-  const { installed, leftOut } = await findInstalled(Object.keys(mortalPeers) as MortalPeerName[]);
+  const { installed, leftOut } = findInstalled(Object.keys(mortalPeers) as MortalPeerName[]);
   if (leftOut !== undefined) progress(leftOut);
   const subjects: readonly Subject[] = [
     ...levels.map((level) => ({
