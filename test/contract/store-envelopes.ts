@@ -2,6 +2,7 @@
 import type { Envelope, ReplyRoute } from "../../runtime/kernel/envelope.ts";
 import type { RunRow } from "../../runtime/kernel/run-rows.ts";
 import type { StorePlaces, TurnCommit } from "../../runtime/store/port.ts";
+import type { SessionHead } from "../../runtime/store/session-index.ts";
 
 export const agentIds = ["ann", "bob", "cid", "dot", "eve"] as const;
 
@@ -75,6 +76,20 @@ export function commitOf({ header }: Envelope, parts: Partial<TurnCommit> = {}):
     ...parts,
   };
 }
+
+/** Of `agent:ann:main` after so many messages. */
+export const sessionHead = (messages: number, parts: Partial<SessionHead> = {}): SessionHead => ({
+  key: "agent:ann:main",
+  agentId: "ann",
+  sessionId: "s1",
+  kind: "main",
+  channel: "webhook",
+  createdAtMs: 1,
+  updatedAtMs: messages,
+  messages,
+  lastPreview: `${messages}`,
+  ...parts,
+});
 
 /** A run that `agent:ann:main` has asked for. */
 export const runRow = (id: string, parts: Partial<RunRow> = {}): RunRow => ({

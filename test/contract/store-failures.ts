@@ -13,7 +13,7 @@ import type { StoreOptions } from "../../runtime/store/open-store.ts";
 import { type SessionHead, SessionIndex } from "../../runtime/store/session-index.ts";
 import { storeFull } from "../../runtime/store/store-full.ts";
 import { openStore } from "../../runtime/store/store.ts";
-import { beginOf, commitOf, envelope, placesIn } from "./store-envelopes.ts";
+import { beginOf, commitOf, envelope, sessionHead, placesIn } from "./store-envelopes.ts";
 
 /** Calls `write` with the change at once; its transaction runs, and does not reach the disk. */
 export type FailCommit = <T>(
@@ -102,18 +102,8 @@ async function inStore<T>(place: Place, work: (store: Store) => Promise<T>, opti
 const waiting = async (store: Store) =>
   (await store.pending()).envelopes.map(({ header, attempts }) => [header.id, attempts]);
 
-const head = (messages: number, input: number): SessionHead => ({
-  key: "agent:ann:main",
-  agentId: "ann",
-  sessionId: "s1",
-  kind: "main",
-  channel: "webhook",
-  createdAtMs: 1,
-  updatedAtMs: messages,
-  messages,
-  lastPreview: "",
-  spent: { day: messages, tokens: { input, output: 0 } },
-});
+const head = (messages: number, input: number): SessionHead =>
+  sessionHead(messages, { spent: { day: messages, tokens: { input, output: 0 } } });
 
 async function inIndex<T>(
   place: Place,

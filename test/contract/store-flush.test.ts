@@ -3,43 +3,31 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { failure } from "../../runtime/kernel/errors.ts";
 import type { Environment } from "../../runtime/store/environment.ts";
 import type { Store } from "../../runtime/store/port.ts";
 import { openStore } from "../../runtime/store/store.ts";
 import { envelope, placesIn } from "./store-envelopes.ts";
-import { environmentsOf, storeKinds } from "./store-kinds.ts";
+import { environmentsOf, storeKinds, watchWrites } from "./store-kinds.ts";
 
 describe.each(storeKinds)("a flush of the journal: %s", (kind) => {
   let dir: string;
   let store: Store;
   let journal: Environment;
-  let transactions: number;
-  let failing: number;
+  let writes: ReturnType<typeof watchWrites>;
   beforeEach(async () => {
     dir = await mkdtemp(join(tmpdir(), "cloister-store-"));
     const openEnvironment = environmentsOf(kind);
     const open = async (place: string): Promise<Environment> => {
       const environment = await openEnvironment(place);
       if (!place.endsWith("journal")) return environment;
-      const write = environment.write.bind(environment);
-      environment.write = (change) => {
-        transactions += 1;
-        if (failing-- <= 0) return write(change);
-        return write(() => {
-          change();
-          throw failure("CLOISTER_STORE_FAILED", "cannot commit: no room", "make room");
-        });
-      };
       journal = environment;
+      writes = watchWrites(environment);
       return environment;
     };
-    transactions = 0;
-    failing = 0;
     store = await openStore(placesIn(dir), Object.assign(open, openEnvironment));
     for (const id of ["a", "b"]) await store.append(envelope(id));
     await store.settle("a");
-    transactions = 0;
+    writes.transactions = 0;
   });
   afterEach(async () => {
     await store.close();
@@ -52,15 +40,15 @@ describe.each(storeKinds)("a flush of the journal: %s", (kind) => {
   it("that is called with a write makes no transaction, and waits for that one", async () => {
     const appending = store.append(envelope("c"));
     expect(await waiting()).toEqual(["b", "c"]);
-    expect([isThere("a"), transactions]).toEqual([false, 1]);
+    expect([isThere("a"), writes.transactions]).toEqual([false, 1]);
     await appending;
   });
 
   it("makes one where no write is on its way", async () => {
     expect(await waiting()).toEqual(["b"]);
-    expect([isThere("a"), transactions]).toEqual([false, 1]);
+    expect([isThere("a"), writes.transactions]).toEqual([false, 1]);
     expect(await waiting()).toEqual(["b"]);
-    expect(transactions).toBe(1);
+    expect(writes.transactions).toBe(1);
   });
 
   it("removes what was settled too late for the write before", async () => {
@@ -70,20 +58,20 @@ describe.each(storeKinds)("a flush of the journal: %s", (kind) => {
     await store.settle("b");
     await looking;
     expect(await waiting()).toEqual(["c"]);
-    expect([isThere("a"), isThere("b"), transactions]).toEqual([false, false, 2]);
+    expect([isThere("a"), isThere("b"), writes.transactions]).toEqual([false, false, 2]);
   });
 
   it("removes what the write before could not, and rejects when it cannot either", async () => {
-    failing = 1;
+    writes.failing = 1;
     const refused = expect(store.append(envelope("c"))).rejects.toMatchObject({ code: "CLOISTER_STORE_FAILED" });
     expect(await waiting()).toEqual(["b"]);
     await refused;
-    expect([isThere("a"), transactions]).toEqual([false, 2]);
+    expect([isThere("a"), writes.transactions]).toEqual([false, 2]);
     await store.settle("b");
-    failing = 2;
+    writes.failing = 2;
     const again = expect(store.append(envelope("d"))).rejects.toMatchObject({ code: "CLOISTER_STORE_FAILED" });
     await expect(store.pending()).rejects.toMatchObject({ code: "CLOISTER_STORE_FAILED" });
     await again;
-    expect([isThere("b"), transactions]).toEqual([true, 4]);
+    expect([isThere("b"), writes.transactions]).toEqual([true, 4]);
   });
 });

@@ -1,23 +1,14 @@
 /** Changes of the session index that share a write, on every kind of environment. */
 import { beforeEach, describe, expect, it } from "vitest";
-import { failure } from "../../runtime/kernel/errors.ts";
 import { type SessionHead, SessionIndex } from "../../runtime/store/session-index.ts";
-import { eachEnvironment, storeKinds } from "./store-kinds.ts";
+import { sessionHead } from "./store-envelopes.ts";
+import { eachEnvironment, storeKinds, watchWrites } from "./store-kinds.ts";
 
 const never = 600_000;
 const all = { limit: 100, offset: 0 };
 
-const head = (name: string, messages = 0): SessionHead => ({
-  key: `agent:ann:${name}`,
-  agentId: "ann",
-  sessionId: `id-${name}`,
-  kind: "main",
-  channel: "webhook",
-  createdAtMs: 1,
-  updatedAtMs: messages,
-  messages,
-  lastPreview: "",
-});
+const head = (name: string, messages = 0): SessionHead =>
+  sessionHead(messages, { key: `agent:ann:${name}`, sessionId: `id-${name}` });
 
 describe.each(storeKinds)("changes of the session index that share a write: %s", (kind) => {
   const opened = eachEnvironment(kind);
@@ -94,23 +85,11 @@ describe.each(storeKinds)("changes of the session index that share a write: %s",
 describe.each(storeKinds)("a flush of the session index: %s", (kind) => {
   const opened = eachEnvironment(kind);
   let index: SessionIndex;
-  let transactions: number;
-  let failing: number;
+  let writes: ReturnType<typeof watchWrites>;
   beforeEach(() => {
-    const { environment } = opened;
-    const write = environment.write.bind(environment);
-    transactions = 0;
-    failing = 0;
-    environment.write = (change) => {
-      transactions += 1;
-      if (failing-- <= 0) return write(change);
-      return write(() => {
-        change();
-        throw failure("CLOISTER_STORE_FAILED", "cannot commit: no room", "make room");
-      });
-    };
+    writes = watchWrites(opened.environment);
     const options = { scanRowsMax: 100, lateMs: never, onWritten: () => undefined };
-    index = new SessionIndex(environment, options);
+    index = new SessionIndex(opened.environment, options);
     index.updateLater(head("turn", 2));
   });
 
@@ -128,7 +107,7 @@ describe.each(storeKinds)("a flush of the session index: %s", (kind) => {
 
   it("that is called while a write takes all makes no transaction, and waits for that one", async () => {
     await during(() => index.flush());
-    expect([stored("turn"), transactions]).toEqual([2, 1]);
+    expect([stored("turn"), writes.transactions]).toEqual([2, 1]);
   });
 
   it.each([
@@ -137,7 +116,7 @@ describe.each(storeKinds)("a flush of the session index: %s", (kind) => {
     ["work for when all is written", () => index.whenWritten(async () => stored("turn")), 2],
   ])("as part of %s makes none either", async (_what, call, result) => {
     expect(await during(call)).toBe(result);
-    expect([stored("turn"), transactions]).toEqual([2, 1]);
+    expect([stored("turn"), writes.transactions]).toEqual([2, 1]);
   });
 
   it("writes what came too late for the write before", async () => {
@@ -146,16 +125,16 @@ describe.each(storeKinds)("a flush of the session index: %s", (kind) => {
       await index.flush();
       expect(stored("late")).toBe(2);
     });
-    expect(transactions).toBe(2);
+    expect(writes.transactions).toBe(2);
   });
 
   it("writes what the write before could not, and rejects when it cannot either", async () => {
-    failing = 1;
+    writes.failing = 1;
     await during(() => index.flush());
-    expect([stored("turn"), transactions]).toEqual([2, 2]);
-    failing = 2;
+    expect([stored("turn"), writes.transactions]).toEqual([2, 2]);
+    writes.failing = 2;
     index.updateLater(head("turn", 4));
     await expect(during(() => index.flush())).rejects.toMatchObject({ code: "CLOISTER_STORE_FAILED" });
-    expect([stored("turn"), index.get("agent:ann:turn")?.messages, transactions]).toEqual([2, 4, 4]);
+    expect([stored("turn"), index.get("agent:ann:turn")?.messages, writes.transactions]).toEqual([2, 4, 4]);
   });
 });

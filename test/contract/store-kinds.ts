@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach } from "vitest";
+import { failure } from "../../runtime/kernel/errors.ts";
 import type { Environment, OpenEnvironment } from "../../runtime/store/environment.ts";
 import { openLmdbEnvironment } from "../../runtime/store/lmdb/environment.ts";
 import { openLmdbStore } from "../../runtime/store/lmdb/store.ts";
@@ -82,4 +83,19 @@ export function eachEnvironment(kind: (typeof storeKinds)[number]): { readonly e
       return environment;
     },
   };
+}
+
+/** Counts the transactions of an environment. As many of the next ones as `failing` says are refused when they have written all. */
+export function watchWrites(environment: Environment): { transactions: number; failing: number } {
+  const seen = { transactions: 0, failing: 0 };
+  const write = environment.write.bind(environment);
+  environment.write = (change) => {
+    seen.transactions += 1;
+    if (seen.failing-- <= 0) return write(change);
+    return write(() => {
+      change();
+      throw failure("CLOISTER_STORE_FAILED", "cannot commit: no room", "make room");
+    });
+  };
+  return seen;
 }

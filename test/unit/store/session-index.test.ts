@@ -5,25 +5,12 @@ import { memoryEnvironments } from "../../../runtime/store/memory-environment.ts
 import { type SessionHead, SessionIndex } from "../../../runtime/store/session-index.ts";
 import { SettledRows } from "../../../runtime/store/settled-rows.ts";
 import { openStore } from "../../../runtime/store/store.ts";
-import { beginOf, commitOf, envelope } from "../../contract/store-envelopes.ts";
+import { beginOf, commitOf, envelope, sessionHead as head } from "../../contract/store-envelopes.ts";
 
 const never = 600_000;
 const key = "agent:ann:main";
 const all = { limit: 100, offset: 0 };
 const days = { fromDay: 0, toDay: 100, limit: 100 };
-
-const head = (messages: number, changes: Partial<SessionHead> = {}): SessionHead => ({
-  key,
-  agentId: "ann",
-  sessionId: "s1",
-  kind: "main",
-  channel: "webhook",
-  createdAtMs: 1,
-  updatedAtMs: messages,
-  messages,
-  lastPreview: `${messages}`,
-  ...changes,
-});
 
 const spentOn = (day: number, input: number): Pick<SessionHead, "spent"> => ({
   spent: { day, tokens: { input, output: 0 } },
