@@ -22,9 +22,16 @@ export function peer(text: string): Peer {
 
 /** A time in ISO 8601, as milliseconds since the epoch. */
 export function time(text: string): number {
-  const atMs = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
+  const [day = ""] = /^\d{4}-\d{2}-\d{2}/.exec(text) ?? [];
+  // Of a day that its month does not have, the next month's would be taken.
+  const atMs = isDay(day) ? Date.parse(text) : Number.NaN;
   if (!Number.isNaN(atMs)) return atMs;
   throw new InvalidArgumentError("Wanted a time such as 2026-01-31T18:00:00Z.");
+}
+
+function isDay(text: string): boolean {
+  const atMs = Date.parse(text);
+  return !Number.isNaN(atMs) && new Date(atMs).toISOString().startsWith(text);
 }
 
 /** `90s`, `30m`, `2h` or `7d`, as milliseconds. */

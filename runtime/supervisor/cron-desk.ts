@@ -162,6 +162,19 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
   const dueOf = (enabled: boolean, schedule: JobSchedule): number =>
     !enabled ? neverMs : schedule.kind === "at" ? schedule.atMs : nextTime(schedule, nowMs());
 
+  /** Of one that was off when its time came there is still that time. @throws CLOISTER_REQUEST_INVALID for one that has had it */
+  const checkComes = ({ id, job, lastEnvelopeId }: TimerRow & { readonly job: Job }): void => {
+    const { schedule, runs } = job;
+    if (schedule.kind !== "at" || schedule.atMs > nowMs()) return;
+    const isOpen = lastEnvelopeId !== undefined && deps.isOpen(lastEnvelopeId);
+    const ran = runs.some(({ status, startedAtMs = 0 }) => status !== "skipped" && startedAtMs >= schedule.atMs);
+    if (isOpen || ran)
+      throw invalid(
+        `enabled: ${id} happens once, and has: its time was ${new Date(schedule.atMs).toISOString()}`,
+        `give it another time, or run it by hand: cloister cron run ${id}`,
+      );
+  };
+
   /** Whether it waits for heartbeats; `before`: whether it did. Rejects when it cannot. */
   async function readWake(
     wakeMode: Asked["wakeMode"],
@@ -185,6 +198,7 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
     const { name, payload, delivery, description, sessionTarget } = patch;
     const schedule = patch.schedule === undefined ? job.schedule : checkSchedule(readSchedule(patch.schedule), nowMs());
     const enabled = patch.enabled ?? job.enabled;
+    if (patch.enabled === true && patch.schedule === undefined) checkComes(row);
     const isTimed = patch.schedule !== undefined || enabled !== job.enabled;
     const kind = payload?.kind ?? job.payload;
     const isElsewhere = sessionTarget !== undefined || kind !== job.payload;

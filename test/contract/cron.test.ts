@@ -186,6 +186,27 @@ describe("a job", () => {
     });
   });
 
+  test("that happens once and has is not enabled again without another time; one that was off when it came is", async () => {
+    const gateway = await openGateway([{ id: "main", module: "echo" }]);
+    const soon = () => ({ kind: "at", at: new Date(Date.now() + 20).toISOString() }) as const;
+    const add = (more: object) =>
+      call(gateway, "cron.add", { name: "a", payload: say("x"), deleteAfterRun: false, schedule: soon(), ...more });
+    const update = (id: string, patch: object) => call(gateway, "cron.update", { id, patch });
+    const had = await add({});
+    await runs(gateway, had.id, 1);
+    const refused = { code: "CLOISTER_REQUEST_INVALID", message: expect.stringContaining("happens once, and has") };
+    await expect(update(had.id, { enabled: true })).rejects.toMatchObject(refused);
+    await update(had.id, { enabled: false });
+    await expect(update(had.id, { enabled: true })).rejects.toMatchObject(refused);
+    await update(had.id, { enabled: true, schedule: soon() });
+    await runs(gateway, had.id, 2);
+
+    const off = await add({ enabled: false });
+    await expect.poll(() => Date.now() > Date.parse(off.schedule.at)).toBe(true);
+    await update(off.id, { enabled: true });
+    await runs(gateway, off.id, 1);
+  });
+
   test("is changed, disabled and removed; disabled it runs by hand alone, and is not due afterwards", async () => {
     const gateway = await openGateway([{ id: "main", module: "echo" }]);
     const { id } = await call(gateway, "cron.add", { name: "a", schedule: hourly, payload: say("x") });

@@ -209,8 +209,7 @@ function fieldsOfJob(options: JobOptions) {
     description,
     keep,
   } = options;
-  if (channel !== undefined && webhook !== undefined)
-    throw wrong("cron: found --channel and --webhook", "the answer goes to one place");
+  const delivery = deliveryOf(channel, account, to, webhook);
   if ([at, every, cron].filter((one) => one !== undefined).length > 1)
     throw wrong("cron: found more than one of --at, --every and --cron", "a job has one time");
   if (event !== undefined && message !== undefined)
@@ -243,6 +242,8 @@ function fieldsOfJob(options: JobOptions) {
       : message === undefined
         ? undefined
         : { kind: "agentTurn", message, ...turn };
+  if (options.enable === true && options.disable === true)
+    throw wrong("cron: found --enable and --disable", "a job is one or the other");
   const enabled =
     options.enable === true ? true : options.disable === true || options.disabled === true ? false : undefined;
   return {
@@ -250,16 +251,35 @@ function fieldsOfJob(options: JobOptions) {
     ...(payload === undefined ? {} : { payload }),
     ...(wake === undefined ? {} : { wakeMode: wake }),
     ...(session === undefined ? {} : { sessionTarget: session }),
-    ...(channel === undefined ? {} : { delivery: deliveryOf(channel, account, to) }),
-    ...(webhook === undefined ? {} : { delivery: { mode: "webhook", to: webhook } }),
+    ...(delivery === undefined ? {} : { delivery }),
     ...(description === undefined ? {} : { description }),
     ...(keep === true ? { deleteAfterRun: false } : {}),
     ...(enabled === undefined ? {} : { enabled }),
   };
 }
 
-function deliveryOf(channel: string, account: string | undefined, to: Peer | undefined): object {
-  if (channel === "none") return { mode: "none" };
+/** Undefined: nobody said where the answer goes. An address without its channel would be lost. */
+function deliveryOf(
+  channel: string | undefined,
+  account: string | undefined,
+  to: Peer | undefined,
+  webhook: string | undefined,
+): object | undefined {
+  if (channel !== undefined && webhook !== undefined)
+    throw wrong("cron: found --channel and --webhook", "the answer goes to one place");
+  const named = to === undefined ? account && "--account" : "--to";
+  if (webhook !== undefined) {
+    if (named === undefined) return { mode: "webhook", to: webhook };
+    throw wrong(`cron: found --webhook with ${named}`, "the URL alone says where the answer goes");
+  }
+  if (channel === undefined) {
+    if (named === undefined) return undefined;
+    throw wrong(`cron: found ${named} without --channel`, "name the channel through which the answer goes");
+  }
+  if (channel === "none") {
+    if (named === undefined) return { mode: "none" };
+    throw wrong(`cron: found --channel none with ${named}`, "leave it out, or name the channel");
+  }
   if (to === undefined) throw wrong("cron: found --channel without --to", "say to whom, e.g. --to direct:ana");
   return {
     mode: "announce",

@@ -802,6 +802,15 @@ describe("cron", () => {
       },
     ],
     [["update", "j-1", "--wake", "now"], { id: "j-1", patch: { wakeMode: "now" } }],
+    [["update", "j-1", "--channel", "none"], { id: "j-1", patch: { delivery: { mode: "none" } } }],
+    [
+      ["add", "leap", "--at", "2028-02-29T10:00:00Z", "--message", "m"],
+      {
+        name: "leap",
+        schedule: { kind: "at", at: "2028-02-29T10:00:00.000Z" },
+        payload: { kind: "agentTurn", message: "m" },
+      },
+    ],
     [
       ["add", "n", "--every", "2h", "--message", "m", "--webhook", "https://example.org/x"],
       {
@@ -848,6 +857,18 @@ describe("cron", () => {
       ["add", "x", "--every", "1h", "--message", "m", "--channel", "irc", "--to", "direct:a", "--webhook", "http://x/"],
       "--channel and --webhook",
     ],
+    [["add", "x", "--every", "1h", "--message", "m", "--to", "direct:a"], "--to without --channel"],
+    [["add", "x", "--every", "1h", "--message", "m", "--account", "home"], "--account without --channel"],
+    [["update", "j-1", "--name", "n", "--to", "direct:a"], "--to without --channel"],
+    [
+      ["add", "x", "--every", "1h", "--message", "m", "--channel", "none", "--to", "direct:a"],
+      "--channel none with --to",
+    ],
+    [
+      ["add", "x", "--every", "1h", "--message", "m", "--webhook", "http://x/", "--account", "home"],
+      "--webhook with --account",
+    ],
+    [["update", "j-1", "--enable", "--disable"], "--enable and --disable"],
     [["add", "x", "--every", "1h", "--event", "e", "--model", "p/m"], "without --message"],
     [["update", "j-1", "--timeout-seconds", "5"], "without --message"],
     [["update", "j-1"], "found nothing to change"],
@@ -1055,6 +1076,10 @@ describe("grants", () => {
     expect(cli.terminal.errText()).toContain("Wanted a duration such as 90s, 30m, 2h or 7d.");
     expect(await run("cron", "add", "tea", "--at", "yesterday", "--event", "x")).not.toBe(0);
     expect(cli.terminal.errText()).toContain("Wanted a time such as 2026-01-31T18:00:00Z, or a duration such as 90s");
+    for (const day of ["2027-02-30T10:00:00Z", "2027-02-29", "2027-13-01"]) {
+      expect(await run("cron", "add", "tea", "--at", day, "--event", "x")).not.toBe(0);
+      expect(cli.terminal.errText()).toContain(`argument '${day}' is invalid. Wanted a time such as`);
+    }
     expect(asked()).toHaveLength(1);
   });
 
