@@ -969,6 +969,8 @@ export const limits = {
   skillHeadCharsMax: 16_384,
   /** A change may follow so soon on the one before that both have one time: a file that changed less than this ago is read again. */
   fileSettledMs: 2_000,
+  /** Removals of tools that the log has at `info` already (agent, rule, tools): one that comes again is told at `debug`. */
+  policyRemovalsToldMax: 1_024,
   /** Models that `tools.exec.applyPatch.allowModels` names. */
   patchModelsMax: 100,
   /** Names in each list of what a skill needs, and folders of skills in the config. */

@@ -1,10 +1,16 @@
-/** `cloister tools explain` and `cloister sandbox explain`: what a session may call and where, as the running gateway judges it. */
-import { failure } from "../../kernel/errors.ts";
-import type { CliContext, ExitCode } from "../context.ts";
+/**
+ * `cloister tools explain` and `cloister sandbox explain`: what a session may call and where, as the running gateway judges it; without one, as one
+ * would that starts with the config. Source: behaviour §7.2.
+ */
+import { failure, isCoded } from "../../kernel/errors.ts";
+import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
+import type { Asked } from "../explain-config.ts";
 import { parseToolsExplained, type ToolsExplained } from "../gateway-rows.ts";
 import { withGateway } from "../open-client.ts";
+import { readConfig } from "../read-config.ts";
 import { formatJson } from "../views/table.ts";
 import { formatSandboxExplained, formatToolsExplained } from "../views/tools.ts";
+import { fieldsOf } from "../wire-failure.ts";
 
 export interface SandboxExplainOptions {
   readonly agent?: string;
@@ -37,7 +43,7 @@ export async function runToolsExplain(context: CliContext, options: ToolsExplain
     ...paramsOf(options),
     ...(group === undefined
       ? {}
-      : { group: { channel, id: group, ...(account === undefined ? {} : { accountId: account }) } }),
+      : { group: { channel: channel ?? "", id: group, ...(account === undefined ? {} : { accountId: account }) } }),
   };
   return explain(context, params, json === true, formatToolsExplained);
 }
@@ -52,22 +58,43 @@ export async function runSandboxExplain(context: CliContext, options: SandboxExp
   return explain(context, paramsOf(options), options.json === true, formatSandboxExplained);
 }
 
-const paramsOf = ({ agent, session, channel, sender }: SandboxExplainOptions): object => ({
+const paramsOf = ({ agent, session, channel = "", sender }: SandboxExplainOptions): Asked => ({
   ...(agent === undefined ? {} : { agentId: agent }),
   ...(session === undefined ? {} : { sessionKey: session }),
   ...(sender === undefined ? {} : { sender: { channel, id: sender } }),
 });
 
-function explain(
+async function explain(
   context: CliContext,
-  params: object,
+  params: Asked,
   json: boolean,
   format: (explained: ToolsExplained) => readonly string[],
 ): Promise<ExitCode> {
-  return withGateway(context, ["operator.read"], async (client) => {
-    const payload = await client.request("tools.effective", params);
-    if (json) context.terminal.out(formatJson(payload));
-    else for (const line of format(parseToolsExplained(payload))) context.terminal.out(line);
-    return 0;
-  });
+  const { terminal } = context;
+  const { source, payload } = await ask(context, params);
+  if (json) terminal.out(formatJson({ source, ...fieldsOf(payload) }));
+  else for (const line of format(parseToolsExplained(payload))) terminal.out(line);
+  if (source === "config")
+    terminal.err(
+      `from the config alone, since no gateway is running; what sessions chose, runs of sub-agents and tools of MCP servers are known to \`${commandPrefix(context)} gateway\``,
+    );
+  return 0;
+}
+
+async function ask(
+  context: CliContext,
+  params: Asked,
+): Promise<{ readonly source: "gateway" | "config"; readonly payload: unknown }> {
+  try {
+    const payload = await withGateway(context, ["operator.read"], (client) =>
+      client.request("tools.effective", params),
+    );
+    return { source: "gateway", payload };
+  } catch (error) {
+    const isDown = isCoded(error) && error.code === "CLOISTER_GATEWAY_UNREACHABLE";
+    if (!isDown || context.options.url !== undefined) throw error;
+    // The rules, and what judges by them, are read where they are needed.
+    const { explainConfig } = await import("../explain-config.ts");
+    return { source: "config", payload: await explainConfig(await readConfig(context), params) };
+  }
 }

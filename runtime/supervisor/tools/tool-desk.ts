@@ -13,10 +13,12 @@ import {
 } from "../../../auth/tool-policy.ts";
 import { schedulePairingId } from "../../../auth/compile-pairings.ts";
 import { isNamed, mcpTools, memoryTools } from "../../../auth/tool-names.ts";
+import { makeRecent } from "../../../channels/recent.ts";
 import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
 import { type ConversationFacts, findGroupTools, findRules } from "../../groups/index.ts";
 import type { EnvelopeHeader } from "../../kernel/envelope.ts";
 import type { Refusal } from "../../kernel/errors.ts";
+import { limits } from "../../kernel/limits.ts";
 import { partsOfModel } from "../../kernel/model-name.ts";
 import type { JudgedTurn } from "../../kernel/settings.ts";
 import { isSubagentKey, sessionKind } from "../../routing/index.ts";
@@ -110,6 +112,18 @@ export function makeToolDesk({ config, agents, tools, mcp, log }: ToolDeskDeps):
     return { allowed, removals };
   };
 
+  const told = makeRecent<true>(limits.policyRemovalsToldMax);
+  /** What a rule takes from an agent by one configuration is news once: each of its turns takes it again. */
+  const logRemovals = (first: EnvelopeHeader | undefined, removals: readonly Removal[]): void => {
+    for (const { rule, key, tools: names } of removals) {
+      const news = JSON.stringify([config.revision, first?.agentId, key, rule, names]);
+      const level = told.get(news) === undefined ? "info" : "debug";
+      told.set(news, true);
+      const fields = { agent: first?.agentId, session: first?.sessionKey, rule, key, tools: names };
+      log[level](fields, "agents/tool-policy removed tools");
+    }
+  };
+
   return {
     judge,
     explain,
@@ -128,8 +142,7 @@ export function makeToolDesk({ config, agents, tools, mcp, log }: ToolDeskDeps):
         turn,
         held.flatMap((name) => (name === mcpTools ? mcp.namesOf(agentId) : [name])),
       );
-      for (const { rule, key, tools: names } of removals)
-        log.debug({ session: first?.sessionKey, rule, key, tools: names }, "agents/tool-policy removed tools");
+      logRemovals(first, removals);
       const emptied = allowed.length === 0 ? removals.find(({ byAllow }) => byAllow) : undefined;
       return emptied === undefined
         ? describeTools(tools(), allowed, (name) => mcp.specOf(agentId, name))

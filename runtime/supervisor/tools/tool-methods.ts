@@ -6,11 +6,13 @@ import { failure } from "../../kernel/errors.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { isSubagentKey } from "../../routing/index.ts";
 import type { Store } from "../../store/port.ts";
-import type { Handlers } from "../method-handlers.ts";
+import type { Mcp } from "../mcp.ts";
+import type { Handlers, Params } from "../method-handlers.ts";
 import type { Targets } from "../method-targets.ts";
 import { isSandboxed } from "../sandboxed.ts";
 import { describeBounds } from "./command-bounds.ts";
 import { elevatedKeys, type ElevatedSender, isElevatedSender, levelOf, rulesOutside, switchOn } from "./elevated.ts";
+import type { CommandTools } from "./host-tools.ts";
 import { insideOf, rootOf } from "./places.ts";
 import type { ThreadTools } from "./thread-tools.ts";
 import { groupOf, type ToolDesk } from "./tool-desk.ts";
@@ -22,11 +24,30 @@ export interface ToolMethodsDeps {
   readonly store: Pick<Store, "session">;
 }
 
+/** Of the tools' threads: what explanations tell of them. */
+export interface ExplainedTools {
+  readonly commands: Pick<CommandTools, "probe">;
+  readonly mcp: Pick<Mcp, "ready" | "patternsOf">;
+}
+
 export function makeToolMethods(
+  deps: ToolMethodsDeps,
+  desk: Pick<ToolDesk, "explain">,
+  threads: Pick<ThreadTools, "commands" | "mcp">,
+): (targets: Targets) => Handlers<"tools.effective" | "mcp.list"> {
+  const explain = makeExplainer(deps, desk, threads);
+  return (targets) => ({
+    "mcp.list": async () => ({ servers: await threads.mcp.view() }),
+    "tools.effective": explain(targets),
+  });
+}
+
+/** Needs no gateway: what only a running one knows is asked of the parts. */
+export function makeExplainer(
   { config, agents, kernel, store }: ToolMethodsDeps,
   desk: Pick<ToolDesk, "explain">,
-  { commands, mcp }: Pick<ThreadTools, "commands" | "mcp">,
-): (targets: Targets) => Handlers<"tools.effective" | "mcp.list"> {
+  { commands, mcp }: ExplainedTools,
+): (targets: Targets) => (asked: Params<"tools.effective">) => Promise<object> {
   /** Whether commands may leave the sandbox for `sender`; without one, for the operator. */
   const elevatedOf = async ({ exec, id }: ResolvedAgent, sessionKey: string, sender: ElevatedSender | undefined) => {
     const chosen = (await store.session(sessionKey))?.choices?.elevated;
@@ -77,9 +98,8 @@ export function makeToolMethods(
     return works ? {} : { broken: why };
   };
 
-  return (targets) => ({
-    "mcp.list": async () => ({ servers: await mcp.view() }),
-    "tools.effective": async ({ agentId: reference, sessionKey: key, sender, group }) => {
+  return (targets) =>
+    async ({ agentId: reference, sessionKey: key, sender, group }) => {
       const { agentId, sessionKey } = key === undefined ? targets.main(targets.agent(reference)) : targets.session(key);
       if (reference !== undefined && targets.agent(reference) !== agentId)
         throw failure(
@@ -140,6 +160,5 @@ export function makeToolMethods(
           }),
         ),
       };
-    },
-  });
+    };
 }

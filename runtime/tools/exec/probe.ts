@@ -12,7 +12,8 @@ export interface Probe {
   readonly facts: (this: void) => Promise<HostFacts>;
 }
 
-export function makeProbe(nowMs: () => number = Date.now): Probe {
+/** `tidies`: containers that a killed gateway has left go when docker answers. */
+export function makeProbe(nowMs: () => number = Date.now, tidies = true): Probe {
   const known = new Map<string, { readonly atMs: number; readonly value: Promise<unknown> }>();
   const once = <T>(name: string, look: () => Promise<T>): Promise<T> => {
     const found = known.get(name);
@@ -25,7 +26,7 @@ export function makeProbe(nowMs: () => number = Date.now): Probe {
   return {
     facts,
     state: (backend) =>
-      once(backend, async () => (backend === "docker" ? probeDocker() : probeBubblewrap(await facts()))),
+      once(backend, async () => (backend === "docker" ? probeDocker(tidies) : probeBubblewrap(await facts()))),
   };
 }
 
@@ -65,11 +66,11 @@ const emptyBox: Box = {
   },
 };
 
-async function probeDocker(): Promise<BackendState> {
+async function probeDocker(tidies: boolean): Promise<BackendState> {
   const tried = await runShort("docker", ["version", "--format", "{{.Server.Version}}"]);
   if (tried.ok) {
     // The start of a gateway asks, before it has containers of its own. Nobody waits for it.
-    void removeLeftContainers();
+    if (tidies) void removeLeftContainers();
     return { backend: "docker", works: true };
   }
   const why = tried.text.includes("ENOENT") ? "docker is not installed" : tried.text.trim().slice(0, 500);

@@ -1,5 +1,9 @@
 /** `cloister tools explain` and `cloister sandbox explain`: what they ask, and what they print. */
+import { writeFile } from "node:fs/promises";
+import path from "node:path";
 import { describe, expect, it } from "vitest";
+import { type Asked, explainConfig } from "../../../runtime/cli/explain-config.ts";
+import { loadText } from "../config/load-text.ts";
 import { useCliHome } from "./cli-home.ts";
 import { helloOk, type Script } from "./scripted-gateway.ts";
 
@@ -69,7 +73,7 @@ describe("tools explain", () => {
   it("prints JSON, and refuses a channel without a sender or group and the other way round", async () => {
     await serve();
     expect(await run("tools", "explain", "--session", "agent:kim:side", "--json")).toBe(0);
-    expect(JSON.parse(cli.terminal.outText())).toEqual(explained);
+    expect(JSON.parse(cli.terminal.outText())).toEqual({ source: "gateway", ...explained });
     expect(asked()).toEqual({ sessionKey: "agent:kim:side" });
     await expect(run("tools", "explain", "--channel", "telegram")).rejects.toThrow("--channel goes with");
     await expect(run("tools", "explain", "--sender", "7")).rejects.toThrow("--channel goes with");
@@ -97,7 +101,7 @@ describe("sandbox explain", () => {
     expect(text).not.toContain("tools.deny");
     cli.clear();
     expect(await run("sandbox", "explain", "--json")).toBe(0);
-    expect(JSON.parse(cli.terminal.outText())).toEqual(explained);
+    expect(JSON.parse(cli.terminal.outText())).toEqual({ source: "gateway", ...explained });
   });
 
   it("asks for one sender, of a channel", async () => {
@@ -125,5 +129,85 @@ describe("sandbox explain", () => {
     expect(await run("sandbox", "explain")).toBe(0);
     expect(cli.terminal.outText()).toMatch(/^elevated +(.*)$/m);
     expect(/^elevated +(.*)$/m.exec(cli.terminal.outText())?.[1]).toBe(said);
+  });
+});
+
+describe("without a gateway", () => {
+  const fromConfig = "from the config alone, since no gateway is running";
+  const config = {
+    agents: {
+      list: [
+        { id: "kim", default: true, tools: { deny: ["cron"] } },
+        { id: "lee", sandbox: { mode: "non-main", workspaceAccess: "ro", docker: {} }, tools: { profile: "minimal" } },
+      ],
+    },
+    mcp: { servers: { notes: { command: "true" } } },
+    tools: { config: { propose: ["kim"] }, elevated: { enabled: true, allowFrom: { telegram: ["7"] } } },
+  };
+  const writeConfig = (text: string): Promise<void> => writeFile(path.join(cli.stateDir, "cloister.json"), text);
+  const probe = { state: async () => ({ backend: "docker", works: false, why: "no engine answers" }) as const };
+  const explain = async (question: Asked) =>
+    explainConfig((await loadText(config)).resolved, question, probe) as Promise<typeof explained>;
+
+  it("both are told from the config, and say so", async () => {
+    await writeConfig(JSON.stringify(config));
+    for (const command of ["tools", "sandbox"]) {
+      cli.clear();
+      expect(await run(command, "explain", "--agent", "kim", "--json")).toBe(0);
+      expect(JSON.parse(cli.terminal.outText())).toMatchObject({
+        source: "config",
+        sessionKey: "agent:kim:main",
+        sandbox: { mode: "off", sandboxed: false, commands: { in: "host" } },
+        removed: [{ tools: ["cron"], key: "agents.list[id=kim].tools.deny" }],
+      });
+      expect(cli.terminal.errText()).toContain(fromConfig);
+    }
+  });
+
+  it("an unknown agent, a broken config and a gateway that was named are told as ever", async () => {
+    await writeConfig(JSON.stringify(config));
+    await expect(run("tools", "explain", "--agent", "nobody")).rejects.toThrow("agent not found: nobody");
+    const away = run("sandbox", "explain", "--url", "ws://127.0.0.1:1");
+    await expect(away).rejects.toMatchObject({ code: "CLOISTER_GATEWAY_UNREACHABLE" });
+    await writeConfig("{ tools: { deni: [] } }");
+    await expect(run("tools", "explain")).rejects.toMatchObject({ code: "CLOISTER_CONFIG_INVALID" });
+  });
+
+  it("a refusal of a gateway that runs is not passed over", async () => {
+    await writeConfig(JSON.stringify(config));
+    await cli.serve(
+      (request, { answer, refuse }) =>
+        request.method === "connect"
+          ? answer(request, helloOk)
+          : refuse(request, { code: "INVALID_REQUEST", message: "agent not found: kim" }),
+      { raw: true },
+    );
+    await expect(run("tools", "explain", "--agent", "kim")).rejects.toThrow("agent not found: kim");
+  });
+
+  it("rights, servers and proposals are those of a gateway that starts with it", async () => {
+    const { allowed, removed } = await explain({ agentId: "kim" });
+    expect(allowed).toEqual(expect.arrayContaining(["exec", "config_propose", "mcp__notes__*"]));
+    expect(removed.flatMap(({ tools }) => tools)).toEqual(["cron"]);
+  });
+
+  it("a sandboxed session is judged with its sandbox, and this machine's backend is asked", async () => {
+    const sessionKey = "agent:lee:telegram:default:direct:7";
+    const told = await explain({ sessionKey, sender: { channel: "telegram", id: "8" } });
+    expect(told.sandbox).toMatchObject({
+      sandboxed: true,
+      workspaceAccess: "ro",
+      commands: { in: "docker", folder: "/agent", broken: "no engine answers" },
+      elevated: { allowed: false, key: expect.stringContaining("tools.elevated.allowFrom") },
+    });
+    expect(told.allowed).toEqual(["session_status"]);
+    const known = await explain({ sessionKey, sender: { channel: "telegram", id: "7" } });
+    expect(known.sandbox.elevated).toEqual({ allowed: true, security: "allowlist", ask: "on-miss" });
+  });
+
+  it("no sub-agent has a run", async () => {
+    await expect(explain({ sessionKey: "agent:kim:subagent:1" })).rejects.toMatchObject({
+      code: "CLOISTER_RUN_UNKNOWN",
+    });
   });
 });

@@ -34,15 +34,18 @@ const mcp = {
 function makeDesk(toolRules: ToolRules, agent: Partial<TestAgent> = {}, channels: object = {}) {
   const config = makeConfig([{ id: "main", ...agent }], { toolRules, groups: groupsOf({ channels }) });
   const logged: object[] = [];
-  const note = (fields: object): void => void logged.push(fields);
+  const note =
+    (level: string) =>
+    (fields: object): void =>
+      void logged.push({ level, ...fields });
   const desk = makeToolDesk({
     config,
     agents: new Map(config.agents.map((one) => [one.id, one])),
     tools: () => table,
     mcp,
-    log: { debug: note, info: note, warn: note, error: note },
+    log: { debug: note("debug"), info: note("info"), warn: note("warn"), error: note("error") },
   });
-  return { desk, logged };
+  return { desk, logged, config };
 }
 
 const from = (principal: Principal, sessionKey = "agent:main:main") =>
@@ -221,12 +224,23 @@ describe("the tools of a turn", () => {
     expect(makeDesk({ deny: ["*"] }).desk.describe({ messages: [operator] }, held, true)).toBe("[]");
   });
 
-  it("that are removed are logged with the rule and the key", () => {
-    const { desk, logged } = makeDesk({ deny: ["sessions_list"] });
-    desk.describe({ messages: [operator] }, held, true);
-    expect(logged).toEqual([
-      { session: "agent:main:main", rule: "tools: deny", key: "tools.deny", tools: ["sessions_list"] },
+  it("that are removed are logged with the rule and the key: once at info for an agent and a configuration, then at debug", () => {
+    const { desk, logged, config } = makeDesk({ deny: ["sessions_list"] });
+    const row = { agent: "main", rule: "tools: deny", key: "tools.deny", tools: ["sessions_list"] };
+    const list = (header = operator): void => void desk.describe({ messages: [header] }, held, true);
+    list();
+    expect(logged).toEqual([{ level: "info", session: "agent:main:main", ...row }]);
+    list();
+    list(from({ type: "operator", client: "cli" }, "agent:main:side"));
+    expect(logged.slice(1)).toEqual([
+      { level: "debug", session: "agent:main:main", ...row },
+      { level: "debug", session: "agent:main:side", ...row },
     ]);
+    list({ ...operator, agentId: "raul" });
+    expect(logged[3]).toMatchObject({ level: "info", agent: "raul" });
+    Object.assign(config, { revision: "another" });
+    list();
+    expect(logged[4]).toMatchObject({ level: "info", agent: "main" });
   });
 });
 
