@@ -765,6 +765,8 @@ export const limits = {
   bootTurnEveryMs: 60_000,
   /** Workspaces that a start looks into for a BOOT.md at the same time. */
   bootLooksAtOnce: 16,
+  /** Rows of a deleted agent that are removed at the same time: they share writes, and leave the store to others in between. */
+  forgottenAtOnce: 16,
   /** A recurring job that is later than this is not made up for: its time was missed, and the next one comes. */
   jobLateMsMax: 60_000,
   /** Ends that a job remembers, and characters of each. They are in its row. */

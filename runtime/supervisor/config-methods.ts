@@ -7,7 +7,6 @@ import {
   bindAgent,
   type FileChange,
   isConfigFailure,
-  isInside,
   lookUpKey,
   mergePatch,
   parseText,
@@ -27,9 +26,11 @@ import { checkChange } from "./config-check.ts";
 import type { Applied, ConfigDesk, ReadsConfig, Written } from "./config-desk.ts";
 import type { ConfigProposals } from "./config-proposals.ts";
 import type { Logger } from "./driver.ts";
+import { forgetSessions, forgetTimes } from "./forget-agent.ts";
 import type { Grants } from "./grants.ts";
 import type { LiveConfig } from "./live-config.ts";
 import type { Handlers, Params } from "./method-handlers.ts";
+import { ownFolders } from "./workspace/own-folders.ts";
 import { openFolders } from "./workspace/seed.ts";
 
 export interface ConfigMethodsDeps {
@@ -38,6 +39,8 @@ export interface ConfigMethodsDeps {
   readonly read: ReadsConfig;
   readonly grants: Pick<Grants, "live" | "revoke">;
   readonly proposals: ConfigProposals;
+  readonly store: Parameters<typeof forgetTimes>[0];
+  readonly onSessionChanged: (sessionKey: string, agentId: string, reason: string) => void;
   readonly nowMs: () => number;
   readonly log: Logger;
 }
@@ -107,18 +110,24 @@ export function makeConfigMethods(deps: ConfigMethodsDeps): Handlers<Names> {
   /** To a folder of the state directory, unless another agent has something there. */
   const discard = async (agent: ResolvedAgent): Promise<void> => {
     const { id } = agent;
-    const { stateDir, agents } = live.current();
-    const kept = agents.flatMap((other) => Object.values(foldersOf(other)));
+    const { stateDir } = live.current();
     const folder = path.join(stateDir, "trash", `${id}-${new Date(nowMs()).toISOString().replaceAll(":", "-")}`);
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    for (const [name, place] of Object.entries(foldersOf(agent))) {
-      if (kept.some((other) => isInside(other, place) || isInside(place, other)) || isInside(stateDir, place)) continue;
+    for (const [name, place] of Object.entries(ownFolders(agent, live.current()))) {
       await rename(place, path.join(folder, name)).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== "ENOENT")
           log.warn({ agent: id, place, code: error.code }, "a folder of a deleted agent stays");
       });
     }
     log.info({ agent: id, folder }, "the folders of a deleted agent are in the trash");
+  };
+
+  /** Nothing is left of the agent. A turn that ended meanwhile may have set more. */
+  const putAway = async (agent: ResolvedAgent, withFiles: boolean): Promise<void> => {
+    await forgetTimes(deps.store, agent.id);
+    if (!withFiles) return;
+    await discard(agent);
+    await forgetSessions(deps.store, agent.id, nowMs(), (key) => deps.onSessionChanged(key, agent.id, "delete"));
   };
 
   return {
@@ -162,19 +171,21 @@ export function makeConfigMethods(deps: ConfigMethodsDeps): Handlers<Names> {
       const id = agentIdOfName(agentId);
       const agent = live.agents.get(id);
       // An agent without work is gone before this is answered.
-      const undo = deleteFiles ? desk.whenGone(id, discard) : undefined;
+      const undo = desk.whenGone(id, (gone) => putAway(gone, deleteFiles));
       const change = (value: unknown): unknown => removeAgent(value, id);
       const written = await edit(client, "agents.delete", change).catch((error: unknown) => {
-        undo?.();
+        undo();
         throw error;
       });
       // The next agent of this name is another one.
       for (const grant of deps.grants.live())
         if (grant.from === id || grant.to === id) await deps.grants.revoke(grant.id, client.clientId);
+      const due = await forgetTimes(deps.store, id);
+      if (due > 0) log.info({ agent: id, due }, "the jobs and timers of a deleted agent are removed");
       // It is there until the gateway starts again; nobody is told then that it has gone.
-      if (written.status !== "applied") undo?.();
+      if (written.status !== "applied") undo();
       const isLeft = agent !== undefined && deleteFiles && written.status !== "applied";
-      return { ...written, agentId: id, ...(isLeft ? { filesLeft: foldersOf(agent) } : {}) };
+      return { ...written, agentId: id, ...(isLeft ? { filesLeft: ownFolders(agent, live.current()) } : {}) };
     },
   };
 }
@@ -183,8 +194,6 @@ function identityOf(fields: Readonly<Record<string, string | undefined>>): Recor
   const given = Object.entries(fields).filter((field): field is [string, string] => field[1] !== undefined);
   return given.length === 0 ? undefined : Object.fromEntries(given);
 }
-
-const foldersOf = ({ workspace, agentDir, sessionsDir }: ResolvedAgent) => ({ workspace, agentDir, sessionsDir });
 
 /** What is answered to a change; the rest depends on what became of it. */
 type Described = { readonly status: Applied["status"] } & Readonly<Record<string, unknown>>;

@@ -402,6 +402,8 @@ export function makeGateway(parts: GatewayParts): Gateway {
       read: parts.configFile.read,
       grants,
       proposals,
+      store,
+      onSessionChanged,
       nowMs,
       log,
     }),

@@ -254,6 +254,50 @@ describe("agents.create, update and delete", () => {
   });
 });
 
+describe("an agent that is deleted and one of its name that is added", () => {
+  const job = (agentId: string) => ({
+    name: "report",
+    agentId,
+    schedule: { kind: "every", everyMs: 3_600_000 },
+    payload: { kind: "agentTurn", message: "x" },
+  });
+
+  test("the new one has no job, no timer, no order and no session of the old one, and others keep theirs", async () => {
+    const { call, gateway } = await open();
+    const other = await call("cron.add", job("main"));
+    await call("cron.add", job("raul"));
+    await call("cron.add", {
+      ...job("raul"),
+      schedule: { kind: "at", at: new Date(Date.now() + 60_000).toISOString() },
+    });
+    await gateway.reply("raul", "hello");
+    await gateway.reply("main", "hello");
+    await call("agents.park", { agentId: "raul" });
+    await expect.poll(() => gateway.driver.kernel.view("raul")?.phase).toBe("parked");
+    const keys = async () => (await gateway.store.sessions({ limit: 10, offset: 0 })).rows.map(({ key }) => key);
+    expect((await keys()).toSorted()).toEqual(["agent:main:main", "agent:raul:main"]);
+
+    await call("agents.delete", { agentId: "raul" });
+    expect((await call("cron.list")).jobs).toMatchObject([{ id: other.id }]);
+    await expect.poll(keys).toEqual(["agent:main:main"]);
+    expect(await gateway.store.orders()).toEqual([]);
+    await call("agents.create", { name: "Raul", module: "echo" });
+    expect(await gateway.reply("raul", "anew")).toBe("anew");
+    expect((await call("cron.list")).total).toBe(1);
+  });
+
+  test("with its files kept its sessions are kept as well, and its jobs go", async () => {
+    const { call, gateway } = await open();
+    await call("cron.add", job("raul"));
+    await gateway.reply("raul", "hello");
+    await call("agents.delete", { agentId: "raul", deleteFiles: false });
+    await expect.poll(() => gateway.driver.kernel.view("raul")).toBeUndefined();
+    expect((await call("cron.list")).total).toBe(0);
+    await call("agents.create", { name: "Raul", module: "echo" });
+    expect(await gateway.store.session("agent:raul:main")).toMatchObject({ messages: 2 });
+  });
+});
+
 test("the folders of an agent that is there until the next start stay, and the answer names them", async () => {
   const { call, file, gateway } = await open(text.replace("debounceMs: 0", "debounceMs: 0, mode: 'off'"));
   const { workspace, agentDir, sessionsDir } = gateway.config.agents[1] ?? {};

@@ -1,6 +1,6 @@
 /** `cloister agents add|delete|bind|unbind|set-identity`. Source: behaviour §6.6. */
 import { constants } from "node:fs";
-import { open } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import path from "node:path";
 import { createInterface } from "node:readline/promises";
 import { type CopiedProfiles, copyProfiles } from "../../broker/profile-file.ts";
@@ -8,6 +8,7 @@ import { addAgent, bindAgent, removeAgent, unbindAgent, updateAgent } from "../.
 import { failure } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import { agentIdOfName } from "../../routing/index.ts";
+import { ownFolders } from "../../supervisor/workspace/own-folders.ts";
 import { openFolders } from "../../supervisor/workspace/seed.ts";
 import { atGateway, changeConfig, type ChangedConfig, describeChange } from "../change-config.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
@@ -104,7 +105,7 @@ async function addToFile(
   return { ...changed, answer: { ...changed.answer, workspace: agent?.workspace, files } };
 }
 
-/** Its folders go to the trash of the state directory when the gateway runs; without one they stay. */
+/** Its folders go to the trash of the state directory when the gateway runs; without one they stay, and are named. */
 export async function runAgentsDelete(
   context: CliContext,
   agentId: string,
@@ -126,7 +127,7 @@ export async function runAgentsDelete(
       const answer = fieldsOf(await request("agents.delete", { agentId, deleteFiles: keepFiles !== true }));
       return { through: "gateway" as const, file: String(answer["path"]), answer };
     },
-    () => changeConfig(context, (value) => removeAgent(value, agentId)),
+    () => deleteFromFile(context, agentId, keepFiles === true),
   );
   if (json === true) context.terminal.out(formatJson({ ok: true, agentId, ...deleted }));
   else
@@ -135,14 +136,35 @@ export async function runAgentsDelete(
   return 0;
 }
 
-/** Of one that is there until the next start. */
-function describeLeft({ answer }: { readonly answer?: Readonly<Record<string, unknown>> }): readonly string[] {
-  const folders = Object.values(fieldsOf(answer?.["filesLeft"])).filter((folder) => typeof folder === "string");
-  if (folders.length === 0) return [];
-  return [
-    "it is gone at the gateway's next start, and its folders stay: remove them then",
-    ...folders.map((f) => `  ${f}`),
-  ];
+/** Without a gateway nobody else knows which folders it had. */
+async function deleteFromFile(context: CliContext, agentId: string, keepFiles: boolean): Promise<ChangedConfig> {
+  const config = await readConfig(context);
+  const agent = config.agents.find(({ id }) => id === agentIdOfName(agentId));
+  const changed = await changeConfig(context, (value) => removeAgent(value, agentId));
+  if (agent === undefined || keepFiles) return changed;
+  const found = await Promise.all(
+    Object.entries(ownFolders(agent, config)).map(async (folder) => ((await isThere(folder[1])) ? [folder] : [])),
+  );
+  return { ...changed, answer: { ...changed.answer, filesLeft: Object.fromEntries(found.flat()) } };
+}
+
+const isThere = (place: string): Promise<boolean> =>
+  stat(place).then(
+    () => true,
+    () => false,
+  );
+
+/** Of one that is there until the next start, or was taken out of the file alone. */
+function describeLeft({ through, answer }: ChangedConfig): readonly string[] {
+  const folders = Object.values(fieldsOf(answer["filesLeft"])).filter((folder) => typeof folder === "string");
+  const when =
+    through === "gateway"
+      ? "it is gone at the gateway's next start, and its folders stay: remove them then"
+      : "no gateway runs to put its folders away, so they stay: remove them, or an agent of its name has them again";
+  const said = folders.length === 0 ? [] : [when, ...folders.map((folder) => `  ${folder}`)];
+  return through === "gateway"
+    ? said
+    : [...said, "its jobs and grants stay as well: a gateway that runs removes them with the agent"];
 }
 
 export async function runAgentsBind(

@@ -37,6 +37,45 @@ describe("IDENTITY.md", () => {
   });
 });
 
+describe("agents delete without a gateway", () => {
+  const agents = async (...list: readonly object[]): Promise<void> => {
+    await writeFile(file(), JSON.stringify({ agents: { list: [{ id: "main", default: true }, ...list] } }));
+    for (const folder of ["workspace", "workspace-work", "agents/work/sessions"])
+      await mkdir(path.join(home.stateDir, folder), { recursive: true });
+  };
+
+  it("names the folders that stay, those that are there, and that jobs and grants stay as well", async () => {
+    await agents({ id: "work" });
+    expect(await home.run("agents", "delete", "work", "--force")).toBe(0);
+    expect(home.terminal.outText()).toContain(
+      `so they stay: remove them, or an agent of its name has them again\n  ${path.join(home.stateDir, "workspace-work")}\n  ${path.join(home.stateDir, "agents/work/sessions")}\nits jobs and grants stay`,
+    );
+    await agents({ id: "work" });
+    home.clear();
+    expect(await home.run("agents", "delete", "work", "--force", "--json")).toBe(0);
+    expect(JSON.parse(home.terminal.outText())).toMatchObject({
+      through: "file",
+      answer: {
+        filesLeft: {
+          workspace: path.join(home.stateDir, "workspace-work"),
+          sessionsDir: path.join(home.stateDir, "agents/work/sessions"),
+        },
+      },
+    });
+  });
+
+  it("names no folder that another agent uses, and none that is to be kept", async () => {
+    await agents({ id: "work", workspace: path.join(home.stateDir, "workspace") });
+    expect(await home.run("agents", "delete", "work", "--force")).toBe(0);
+    expect(home.terminal.outText()).toContain("agents/work/sessions");
+    expect(home.terminal.outText()).not.toContain("/workspace");
+    await agents({ id: "work" });
+    home.clear();
+    expect(await home.run("agents", "delete", "work", "--force", "--keep-files")).toBe(0);
+    expect(home.terminal.outText()).not.toContain("/workspace-work");
+  });
+});
+
 describe("agents set-identity", () => {
   const write = async (text: string): Promise<string> => {
     const name = path.join(home.stateDir, "workspace", "IDENTITY.md");
