@@ -423,8 +423,8 @@ function grant(
     deviceId,
     publicKey,
     approvedScopes: sortScopes([...(row?.approvedScopes ?? []), ...scopes]),
-    // A person's approval is not made less by a later silent one.
-    approvedVia: row?.approvedVia === "owner" ? "owner" : via,
+    // A person's approval, also one in advance, is not made less by a later one of another kind.
+    approvedVia: row === undefined || row.approvedVia === "silent" || via === "owner" ? via : row.approvedVia,
     createdAtMs: row?.createdAtMs ?? nowMs,
     approvedAtMs: nowMs,
     lastSeenAtMs: row?.lastSeenAtMs ?? nowMs,

@@ -308,6 +308,36 @@ describe("AC-09.3: programs without a lasting key", () => {
     expect(third.devices.paired).toHaveLength(3);
   });
 
+  it.each(["owner", "invited"] as const)(
+    "stay when a person approved them (%s), also with more that was given silently",
+    (via) => {
+      const world = makeWorld();
+      const asks = { deviceId: bobId, remoteIp: "127.0.0.1", scopes: ["operator.read"] } as const;
+      const invitation = { role: "operator", scopes: ["operator.read"] };
+      const devices =
+        via === "owner"
+          ? pair(noDevices, attemptOf(asks), world)
+          : connectDevice(noDevices, attemptOf({ ...asks, credential: "bootstrap-token", invitation }), world).devices;
+      const wider = connectDevice(devices, attemptOf({ ...asks, ...local, scopes: ["operator.write"] }), world);
+      expect(wider).toMatchObject({ type: "admitted", approved: "upgrade-scope" });
+      expect(wider.devices.paired).toMatchObject([{ deviceId: bobId, approvedVia: via }]);
+      world.nowMs += 10 * limits.deviceOfflineMs;
+      const next = connectDevice(wider.devices, attemptOf({ ...local, scopes: ["operator.write"] }), world);
+      expect(next).toMatchObject({ type: "admitted", retired: [] });
+      expect(next.devices.paired.map(({ deviceId }) => deviceId).toSorted()).toEqual([aliceId, bobId]);
+    },
+  );
+
+  it("are a person's from the approval that a person gives them later", () => {
+    const world = makeWorld();
+    const client = { clientId: "panel", clientMode: "ui", platform: "linux" };
+    const asks = { client, scopes: ["operator.write"] };
+    const silent = connectDevice(noDevices, attemptOf({ ...local, ...asks }), world).devices;
+    expect(silent.paired).toMatchObject([{ approvedVia: "silent" }]);
+    const approved = pair(silent, attemptOf({ client, scopes: ["operator.admin"] }), world);
+    expect(approved.paired).toMatchObject([{ approvedVia: "owner" }]);
+  });
+
   it("are counted: beyond the bound nobody is paired, silently or not", () => {
     const world = makeWorld();
     let devices: Devices = noDevices;
