@@ -122,7 +122,8 @@ export function dropped(
     k.emit({ type: "ended", header, seq: 1, outcome: aborted, aborted: true });
   }
   if (result !== undefined && result.headers.length > 0) k.emit({ type: "agent-changed", agentId });
-  if (result?.next !== undefined) {
+  // Behind what was removed nothing may be left; what is being read is not known to be.
+  if (result?.next !== undefined && (backlog.count > 0 || backlog.isReading)) {
     k.emit({ ...effect, after: result.next });
     return;
   }

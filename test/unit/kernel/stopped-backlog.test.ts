@@ -113,6 +113,36 @@ describe("a stop of what waits on the disk", () => {
     expect(leaks(driver.kernel)).toEqual([]);
   });
 
+  it("holds for what came since an earlier stop too, when that one is carried out and it fails itself", () => {
+    let met = 0;
+    for (let seed = 1; seed <= 100; seed++) {
+      const driver = make({ seed, limits: { dropRowsMax: 1 } });
+      const { drops } = driver.kernel.state;
+      for (const body of ["x1", "x2"]) driver.tell(x, body);
+      driver.settle();
+      driver.abort(x);
+      driver.tell(x, "x3", { runId: "x3" });
+      driver.stepUntil(() => backlog(driver) > 0 && driver.dead("x1") !== undefined);
+      driver.stepUntil(() => driver.ofType("spilled").some(({ header }) => header.runId === "x3"));
+      if (drops.size === 0) continue;
+      driver.abort(x);
+      driver.stepUntil(() => drops.size === 1);
+      driver.journal.failNext("raul", 1);
+      driver.settle();
+      if (driver.dead("x3") !== undefined) continue;
+      met++;
+      driver.open("go");
+      driver.finish();
+      expect(
+        driver.handled.map(({ body }) => body),
+        `seed ${seed}`,
+      ).toEqual(["hold"]);
+      expect(endsOf(driver, "x3"), `seed ${seed}`).toBe(1);
+      expect(leaks(driver.kernel), `seed ${seed}`).toEqual([]);
+    }
+    expect(met).toBeGreaterThan(5);
+  });
+
   it("leaves no backlog when the reading of it fails meanwhile: what comes next waits in memory", () => {
     let met = 0;
     for (let seed = 1; seed <= 100; seed++) {
