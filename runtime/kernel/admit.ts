@@ -91,9 +91,7 @@ export function judge(k: KernelState, admission: Admission, nowMs: number): Refu
     };
   }
   const { run } = agent;
-  if (
-    run === undefined ? k.settings.isRunKey(admission.sessionKey) : run.end !== undefined || run.phase === "reporting"
-  ) {
+  if (run === undefined ? k.settings.isRunKey(admission.sessionKey) : run.end !== undefined) {
     return {
       code: "CLOISTER_SESSION_UNKNOWN",
       message: `the sub-agent's run of ${admission.sessionKey} has ended and takes no more messages`,
