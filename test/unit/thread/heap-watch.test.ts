@@ -176,6 +176,22 @@ test("a cell that is silent while the process does not grow is left to the heart
   expect(cell).toMatchObject({ asked: 2, ends: [] });
 });
 
+test("a cell whose answer waits behind a round that comes late is not taken for silent", async () => {
+  const asked = Promise.withResolvers<CellMemory>();
+  const cell = Object.assign(makeCell(), { measure: () => asked.promise });
+  watch.add(cell);
+  await rounds(1);
+  // This thread stood still, while the process grew for another reason.
+  resident = 300 * megabyte;
+  vi.setSystemTime(Date.now() + 60_000);
+  await rounds(1);
+  expect(cell.ends).toEqual([]);
+  // The answer was there all along, and is read now.
+  asked.resolve({ heapUsed: megabyte, external: 0 });
+  await rounds(1);
+  expect(cell.ends).toEqual([]);
+});
+
 test("a cell that does not run yet is asked again", async () => {
   const cell = makeCell("gone");
   watch.add(cell);

@@ -302,6 +302,16 @@ describe("ls", () => {
     expect(await call("ls", { limit: 1 })).toMatchObject({ entries: [{ name: "a" }], more: true });
     expect(await call("ls", { path: "b.txt" })).toMatchObject({ code: "invalid" });
   });
+
+  it("gives no more names than its bound, and says when there are more", async () => {
+    const entriesOf = async () => (await call("ls", {})) as { readonly entries: readonly object[]; more?: true };
+    for (let at = 0; at < limits.toolListMax; at++) put(`${at}.txt`, "");
+    const all = await entriesOf();
+    expect([all.entries.length, all.more]).toEqual([limits.toolListMax, undefined]);
+    put("one-more.txt", "");
+    const cut = await entriesOf();
+    expect([cut.entries.length, cut.more]).toEqual([limits.toolListMax, true]);
+  });
 });
 
 describe("nothing leads out of the root", () => {

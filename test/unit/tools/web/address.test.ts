@@ -16,6 +16,7 @@ describe("addresses that are routed for everybody", () => {
 describe("addresses of this machine, of private and of special networks", () => {
   it.each([
     "0.0.0.0",
+    "0.1.2.3",
     "10.1.2.3",
     "100.64.0.1",
     "127.0.0.1",

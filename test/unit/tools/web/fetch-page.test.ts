@@ -88,6 +88,15 @@ describe("a page", () => {
     });
   });
 
+  it.each([301, 302, 303, 307, 308])("is looked for where the server sends it with %s", async (status) => {
+    answer = (incoming, response) =>
+      incoming.url === "/old"
+        ? response.writeHead(status, { location: "/new" }).end()
+        : html("here")(incoming, response);
+    expect(await fetching()({ url: url("/old") })).toMatchObject({ url: url("/new"), text: "here" });
+    expect(asked).toHaveLength(2);
+  });
+
   it("is unpacked, and read by the charset that it is said to have", async () => {
     answer = (_, response) =>
       void response
@@ -171,6 +180,26 @@ describe("a page", () => {
   });
 });
 
+describe("pages that are kept", () => {
+  it("have a bound of characters in all, beyond which the oldest goes", async () => {
+    const half = Math.ceil(limits.webCacheCharsMax / 2);
+    let fetched = 0;
+    const web = makeWebFetch(Date.now, async (page) => {
+      fetched++;
+      const body = Buffer.alloc(page.pathname === "/small" ? 1 : half, "x");
+      return { url: page, status: 200, contentType: "text/plain", body, isCut: false };
+    });
+    const fetch = (path: string) =>
+      web.run(webFetchParams.parse({ url: url(path) }), { agentId: "main", settings: settings() });
+    for (const path of ["/a", "/b"]) await fetch(path);
+    for (const path of ["/a", "/b"]) expect(await fetch(path)).toMatchObject({ cached: true });
+    await fetch("/small");
+    expect(await fetch("/b")).toMatchObject({ cached: true });
+    expect(fetched).toBe(3);
+    expect(await fetch("/a")).not.toHaveProperty("cached");
+  });
+});
+
 describe("bounds", () => {
   it("cut a page that is too long, also one that was packed small", async () => {
     answer = (_, response) =>
@@ -184,6 +213,11 @@ describe("bounds", () => {
     answer = (_, response) => void response.writeHead(200, { "content-type": "text/plain" }).write("begin");
     expect(await fetching()({ url: url() }, { timeoutMs: 50 })).toMatchObject({ code: "timeout" });
     answer = () => undefined;
+    expect(await fetching()({ url: url() }, { timeoutMs: 50 })).toMatchObject({ code: "timeout" });
+    answer = (_, response) =>
+      void response
+        .writeHead(200, { "content-type": "text/plain", "content-encoding": "gzip" })
+        .write(gzipSync("x".repeat(1_000)).subarray(0, 15));
     expect(await fetching()({ url: url() }, { timeoutMs: 50 })).toMatchObject({ code: "timeout" });
   });
 
