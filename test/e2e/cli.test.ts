@@ -40,7 +40,7 @@ test("agents list --bindings tells the rules and the live state", async () => {
   const { stdout, code } = await cli(["agents", "list", "--bindings"]);
   expect(code).toBe(0);
   expect(stdout).toMatch(/main \(default\)/);
-  expect(stdout).toMatch(/webhook.*home/);
+  expect(stdout).toMatch(/webhook.*home.*; running$/m);
   const rows = JSON.parse((await cli(["agents", "list", "--json"])).stdout) as {
     agents: { agentId?: string; id?: string; phase?: string }[];
   };

@@ -6,6 +6,7 @@ import { parseAgents } from "../gateway-rows.ts";
 import { withGateway } from "../open-client.ts";
 import { readConfig } from "../read-config.ts";
 import { findLive, readRunningConfig } from "../running-config.ts";
+import { readAccountStates } from "../views/channels.ts";
 import { formatAgents, formatAgentTree, makeAgentEntries } from "../views/agents.ts";
 import { formatJson } from "../views/table.ts";
 import { fieldsOf } from "../wire-failure.ts";
@@ -24,7 +25,7 @@ export interface BindingsOptions {
 /** With `--url` the agents are those of that gateway alone: the config here says nothing about it. */
 export async function runAgentsList(context: CliContext, options: AgentsOptions): Promise<ExitCode> {
   const { terminal } = context;
-  const { live, entries } = await findAgents(context);
+  const { live, entries } = await findAgents(context, options.bindings === true);
   if (options.json === true) {
     terminal.out(formatJson({ source: live.status === "live" ? "gateway" : "config", agents: entries }));
     return 0;
@@ -37,16 +38,22 @@ export async function runAgentsList(context: CliContext, options: AgentsOptions)
   return 0;
 }
 
-async function findAgents(context: CliContext) {
+async function findAgents(context: CliContext, withAccounts: boolean) {
   const live = await findLive(context);
-  const config = live.status === "live" ? await readRunningConfig(context, live.payload) : await readConfig(context);
-  return { live, entries: makeAgentEntries(config, live.status === "live" ? parseAgents(live.payload) : undefined) };
+  if (live.status === "none") return { live, entries: makeAgentEntries(await readConfig(context), undefined) };
+  const config = await readRunningConfig(context, live.payload);
+  const states = withAccounts
+    ? readAccountStates(
+        await withGateway(context, ["operator.read"], (client) => client.request("channels.status", {})),
+      )
+    : undefined;
+  return { live, entries: makeAgentEntries(config, parseAgents(live.payload), states) };
 }
 
 /** The rules alone. */
 export async function runAgentsBindings(context: CliContext, { agent, json }: BindingsOptions): Promise<ExitCode> {
   const { terminal } = context;
-  const { entries } = await findAgents(context);
+  const { entries } = await findAgents(context, true);
   const found = agent === undefined ? entries : entries.filter(({ id }) => id === agent);
   if (found.length === 0)
     throw failure(

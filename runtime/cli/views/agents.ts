@@ -1,6 +1,7 @@
 /** `cloister agents list`: agents of the config, of the running gateway, or both. */
 import type { ResolvedAgent, ResolvedBinding, ResolvedConfig } from "../../config/index.ts";
 import type { AgentRow } from "../gateway-rows.ts";
+import type { AccountStates } from "./channels.ts";
 import { formatCount, formatTable } from "./table.ts";
 
 /** One agent as `--json` prints it. What only the config or only the gateway knows is absent without it. */
@@ -37,6 +38,8 @@ interface BindingEntry {
   readonly teamId?: string;
   readonly roles?: readonly string[];
   readonly comment?: string;
+  /** How each account that the rule reaches is. Absent: no gateway was asked. */
+  readonly accountStates?: Readonly<Record<string, string>>;
 }
 
 type AgentsConfig = Pick<ResolvedConfig, "agents" | "bindings" | "channelDefaults">;
@@ -45,11 +48,12 @@ type AgentsConfig = Pick<ResolvedConfig, "agents" | "bindings" | "channelDefault
 export function makeAgentEntries(
   config: AgentsConfig | undefined,
   rows: readonly AgentRow[] | undefined,
+  states?: AccountStates,
 ): readonly AgentEntry[] {
   const live = new Map(rows?.map((row) => [row.agentId, row]));
   const configured = config?.agents.map((agent) => {
     const bindings = config.bindings.filter(({ agentId }) => agentId === agent.id);
-    const entries = bindings.map((binding) => describeBinding(binding, config.channelDefaults));
+    const entries = bindings.map((binding) => withStates(describeBinding(binding, config.channelDefaults), states));
     return configuredEntry(agent, entries, live.get(agent.id), rows !== undefined);
   });
   const known = new Set(configured?.map(({ id }) => id));
@@ -121,13 +125,22 @@ function describeBinding(
   };
 }
 
+function withStates(binding: BindingEntry, states: AccountStates | undefined): BindingEntry {
+  if (states === undefined) return binding;
+  const { channel, account } = binding;
+  const found = states.get(channel) ?? new Map<string, string>();
+  const accountStates =
+    account === "*" ? Object.fromEntries(found) : { [account]: found.get(account) ?? "not configured" };
+  return { ...binding, accountStates };
+}
+
 /** All that is known of each, a line each. */
 export function formatAgentTree(entries: readonly AgentEntry[]): readonly string[] {
   return entries.flatMap((entry) => {
     const { id, isDefault, state, reason, name, identity, module, model, workspace, agentDir, sessionsDir } = entry;
     const facts: readonly (readonly [string, string | undefined])[] = [
       ["name", name],
-      ["identity", identity && [identity.emoji, identity.theme].filter(Boolean).join(" ")],
+      ["identity", formatIdentity(identity)],
       ["module", module],
       ["model", model],
       ["isolation", formatIsolation(entry)],
@@ -151,22 +164,28 @@ export function formatAgents(entries: readonly AgentEntry[], withBindings: boole
     const columns = [
       { title: "AGENT" },
       { title: "NAME" },
+      { title: "IDENTITY" },
       { title: "STATE" },
       { title: "QUEUE", align: "right" },
       { title: "MODULE" },
+      { title: "MODEL" },
       { title: "ISOLATION" },
       { title: "BINDINGS", align: "right" },
       { title: "WORKSPACE" },
+      { title: "AGENT DIRECTORY" },
     ] as const;
     const rows = entries.map((entry) => [
       entry.isDefault ? `${entry.id} (default)` : entry.id,
       entry.name,
+      formatIdentity(entry.identity),
       entry.reason === undefined ? entry.state : `${entry.state}: ${entry.reason}`,
       entry.queueDepth === undefined ? "" : String(entry.queueDepth),
       entry.module,
+      entry.model ?? "",
       formatIsolation(entry),
       String(entry.bindings.length),
       entry.workspace,
+      entry.agentDir ?? "",
     ]);
     return formatTable(columns, rows);
   }
@@ -177,6 +196,9 @@ export function formatAgents(entries: readonly AgentEntry[], withBindings: boole
     ...(entry.isDefault ? ["  and every message that no binding matches"] : []),
   ]);
 }
+
+const formatIdentity = ({ emoji, theme }: AgentEntry["identity"] = {}): string =>
+  [emoji, theme].filter(Boolean).join(" ");
 
 function formatIsolation({ isolation }: AgentEntry): string {
   if (isolation === undefined) return "";
@@ -197,5 +219,13 @@ function formatBinding(binding: BindingEntry): string {
     binding.roles === undefined ? "" : `roles any of ${binding.roles.join("|")}`,
   ];
   const text = `bindings[${binding.index}]  ${parts.filter((part) => part !== "").join(", ")}`;
-  return binding.comment === undefined ? text : `${text}  # ${binding.comment}`;
+  const told =
+    binding.accountStates === undefined ? text : `${text}; ${formatStates(binding.account, binding.accountStates)}`;
+  return binding.comment === undefined ? told : `${told}  # ${binding.comment}`;
+}
+
+/** The account of a rule about one is named before. */
+function formatStates(account: string, states: Readonly<Record<string, string>>): string {
+  const all = Object.entries(states).map(([id, state]) => (account === "*" ? `${id} ${state}` : state));
+  return all.length === 0 ? "no account" : all.join(", ");
 }

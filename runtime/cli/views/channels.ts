@@ -56,6 +56,24 @@ export function formatChannels(probes: ChannelProbes): readonly string[] {
     : [...helped, "", ...repeated, "which: cloister audit --kind possible_duplicate"];
 }
 
+/** How each account is, by channel and id; empty where the answer says nothing of that. */
+export function readAccountStates(payload: unknown): AccountStates {
+  const { channelAccounts } = channels.catch({ channels: {}, channelAccounts: {} }).parse(payload);
+  return new Map(
+    Object.entries(channelAccounts).map(([channel, accounts]) => [
+      channel,
+      new Map(
+        accounts.map(({ accountId, enabled, configured, running, connected }) => [
+          accountId,
+          state({ enabled, configured, running, connected }),
+        ]),
+      ),
+    ]),
+  );
+}
+
+export type AccountStates = ReadonlyMap<string, ReadonlyMap<string, string>>;
+
 function state(found: Record<"enabled" | "configured" | "running" | "connected", boolean | undefined>): string {
   if (found.enabled === false) return "disabled";
   if (found.configured === false) return "not configured";

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { AgentRow } from "../../../runtime/cli/gateway-rows.ts";
 import { parseHistory, parseSessions } from "../../../runtime/cli/gateway-rows.ts";
 import { formatAgents, formatAgentTree, makeAgentEntries } from "../../../runtime/cli/views/agents.ts";
+import { readAccountStates } from "../../../runtime/cli/views/channels.ts";
 import { formatHealth, formatStatus, isHealthy } from "../../../runtime/cli/views/gateway-state.ts";
 import { formatHistory, formatSessions } from "../../../runtime/cli/views/sessions.ts";
 import { formatAuth, formatReady, formatStart } from "../../../runtime/cli/views/start.ts";
@@ -78,9 +79,23 @@ describe("agents list", () => {
   it("without a gateway shows what is configured", () => {
     expect(text(formatAgents(makeAgentEntries(twoAgents, undefined), false))).toMatchInlineSnapshot(`
       "
-      AGENT           NAME  STATE       QUEUE  MODULE    ISOLATION  BINDINGS  WORKSPACE
-      main (default)  Main  configured      -  scripted  thread            1  /state/workspace
-      raul            Raúl  configured      -  scripted  thread            4  /state/workspace-raul
+      AGENT           NAME  IDENTITY  STATE       QUEUE  MODULE    MODEL  ISOLATION  BINDINGS  WORKSPACE              AGENT DIRECTORY
+      main (default)  Main  -         configured      -  scripted  -      thread            1  /state/workspace       /state/agents/main/agent
+      raul            Raúl  -         configured      -  scripted  -      thread            4  /state/workspace-raul  /state/agents/raul/agent
+      "
+    `);
+  });
+
+  it("shows the model and the identity", () => {
+    const [main] = twoAgents.agents;
+    if (main === undefined) throw new Error("the fixture has no agent");
+    const fox = { ...main, model: "p/large", settings: { ...main.settings, emoji: "🦊", theme: "calm" } };
+    expect(
+      text(formatAgents(makeAgentEntries({ ...twoAgents, agents: [fox] }, undefined), false)),
+    ).toMatchInlineSnapshot(`
+      "
+      AGENT           NAME  IDENTITY  STATE       QUEUE  MODULE    MODEL    ISOLATION  BINDINGS  WORKSPACE         AGENT DIRECTORY
+      main (default)  Main  🦊 calm   configured      -  scripted  p/large  thread            1  /state/workspace  /state/agents/main/agent
       "
     `);
   });
@@ -89,10 +104,10 @@ describe("agents list", () => {
     const rows = [row("main", { queueDepth: 3 }), row("old", { phase: "parked", reason: "crashed 5 times" })];
     expect(text(formatAgents(makeAgentEntries(twoAgents, rows), false))).toMatchInlineSnapshot(`
       "
-      AGENT           NAME  STATE                    QUEUE  MODULE    ISOLATION  BINDINGS  WORKSPACE
-      main (default)  Main  live                         3  scripted  thread            1  /state/workspace
-      raul            Raúl  after restart                -  scripted  thread            4  /state/workspace-raul
-      old             old   parked: crashed 5 times      0  scripted  -                 0  /w
+      AGENT           NAME  IDENTITY  STATE                    QUEUE  MODULE    MODEL  ISOLATION  BINDINGS  WORKSPACE              AGENT DIRECTORY
+      main (default)  Main  -         live                         3  scripted  -      thread            1  /state/workspace       /state/agents/main/agent
+      raul            Raúl  -         after restart                -  scripted  -      thread            4  /state/workspace-raul  /state/agents/raul/agent
+      old             old   -         parked: crashed 5 times      0  scripted  -      -                 0  /w                     -
       "
     `);
   });
@@ -167,6 +182,27 @@ describe("agents list", () => {
         bindings[4]  channel slack, account work, team T1
       "
     `);
+  });
+
+  it("with bindings and a gateway says how the accounts are", () => {
+    const account = (accountId: string, more: object) => ({ accountId, enabled: true, configured: true, ...more });
+    const states = readAccountStates({
+      channelAccounts: {
+        webhook: [account("home", { running: true })],
+        discord: [account("a", { connected: true }), account("b", { enabled: false })],
+        slack: [],
+      },
+    });
+    const entries = makeAgentEntries(twoAgents, [row("main"), row("raul")], states);
+    const lines = formatAgents(entries, true);
+    expect(lines.filter((line) => line.includes("bindings["))).toEqual([
+      "  bindings[1]  channel webhook, account home (channel default account only); running  # the rest",
+      "  bindings[0]  channel webhook, account home, peer direct p1; running",
+      "  bindings[2]  channel telegram, account biz (channel default account only); not configured",
+      "  bindings[3]  channel discord, any account, guild g, roles any of a|b; a connected, b disabled",
+      "  bindings[4]  channel slack, account work, team T1; not configured",
+    ]);
+    expect(entries[1]?.bindings[2]).toMatchObject({ accountStates: { a: "connected", b: "disabled" } });
   });
 
   it("as JSON", () => {
