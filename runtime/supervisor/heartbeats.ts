@@ -93,12 +93,20 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
   const periods = new Map<string, number>();
   let isPaused = false;
 
-  /** A provider whose credentials cannot be read has the usual one: the calls of its models say what is wrong. */
-  async function findPeriod(agentId: string, { everyMs, isUsual, model }: HeartbeatRule): Promise<number> {
+  /** A provider whose credentials cannot be read has the one of before: the calls of its models say what is wrong. */
+  async function findPeriod(
+    agentId: string,
+    { everyMs, isUsual, model }: HeartbeatRule,
+    beforeMs = everyMs,
+  ): Promise<number> {
     const { provider } = partsOfModel(model ?? agents.get(agentId)?.model ?? "");
     if (isUsual !== true || provider !== "anthropic") return everyMs;
-    const type = await deps.profileType(agentId, provider).catch(() => undefined);
-    return type === "oauth" || type === "token" ? limits.heartbeatTurnSignedInMs : everyMs;
+    try {
+      const type = await deps.profileType(agentId, provider);
+      return type === "oauth" || type === "token" ? limits.heartbeatTurnSignedInMs : everyMs;
+    } catch {
+      return beforeMs;
+    }
   }
 
   const rowOf = async (agentId: string): Promise<(TimerRow & { readonly job: Job }) | undefined> => {
@@ -110,7 +118,12 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
     if (atMs < neverMs) deps.expect(atMs);
   };
 
-  async function keepRow(agentId: string, everyMs: number, found: Awaited<ReturnType<typeof rowOf>>): Promise<void> {
+  async function keepRow(
+    agentId: string,
+    everyMs: number,
+    found: Awaited<ReturnType<typeof rowOf>>,
+    firstMs = nowMs() + everyMs,
+  ): Promise<void> {
     const atMs = nowMs();
     const schedule = { kind: "every", everyMs, anchorMs: atMs } as const;
     if (found !== undefined) {
@@ -119,7 +132,7 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
       await store.unschedule(found.id, {});
     }
     const enabled = !isPaused;
-    const dueAtMs = enabled ? atMs + everyMs : neverMs;
+    const dueAtMs = enabled ? firstMs : neverMs;
     const set = await store.schedule({
       id: idOf(agentId),
       agentId,
@@ -147,6 +160,19 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
       log.warn({ agent: agentId }, `the agent has ${limits.timersPerAgentMax} timers and jobs, and so no heartbeat`);
     else expect(dueAtMs);
   }
+
+  /** Somebody has signed in or out since the row was made: it is due as it was, and again after the other period. */
+  const changePeriod = ({ id, agentId, everyMs: beforeMs, dueAtMs }: TimerRow, rule: HeartbeatRule): Promise<boolean> =>
+    inTurn(async () => {
+      const everyMs = await findPeriod(agentId, rule, beforeMs);
+      const found = await rowOf(agentId);
+      if (everyMs === beforeMs || found?.dueAtMs !== dueAtMs) return false;
+      if (everyMs === rule.everyMs) periods.delete(agentId);
+      else periods.set(agentId, everyMs);
+      await keepRow(agentId, everyMs, found, dueAtMs);
+      log.debug({ agent: agentId, timer: id, everyMs }, "the heartbeat has another period");
+      return true;
+    });
 
   /** Where an answer goes. A place that no answers leave for is said in the log, and it stays in the session. */
   async function routeOf(agentId: string, { target, to, accountId, sparesDirect }: HeartbeatRule): Promise<ReplyRoute> {
@@ -287,6 +313,7 @@ export function makeHeartbeats(deps: HeartbeatsDeps): Heartbeats {
         await store.unschedule(id, {});
         return undefined;
       }
+      if (rule.isUsual === true && (await changePeriod(timer, rule))) return undefined;
       const activeMs = nextActiveMs(rule.hours, atMs);
       const sessionKey = sessionOf(agentId, rule);
       const kernel = deps.kernel();

@@ -31,6 +31,7 @@ function open(rows: Map<string, TimerRow>, ids: readonly string[], more: Partial
       rows.set(row.id, row);
       return { status: "set", id: row.id };
     },
+    unschedule: async (id: string) => rows.delete(id),
     amendJob: async (id: string, { dueAtMs, job }: { readonly dueAtMs: number; readonly job: object }) =>
       rows.set(id, { ...rows.get(id), dueAtMs, job: { ...rows.get(id)?.job, ...job } } as TimerRow),
   } as unknown as HeartbeatsDeps["store"];
@@ -139,4 +140,45 @@ test("an agent without a period of its own has another one with a sign-in at Ant
     expect(rows.get(`h-${id}`), id).toMatchObject({ everyMs, dueAtMs: 1_000 + everyMs });
     expect(heartbeats.view(id), id).toMatchObject({ enabled: true, every, everyMs });
   }
+});
+
+test("a sign-in while the gateway runs counts from the next turn on, which comes when it was due; so does its end", async () => {
+  const [half, hour] = [limits.heartbeatTurnEveryMs, limits.heartbeatTurnSignedInMs];
+  const rows = new Map<string, TimerRow>();
+  let type: string | undefined = "api_key";
+  let isBroken = false;
+  const main = { id: "main", model: "anthropic/m", heartbeat: { ...heartbeat, everyMs: half, isUsual: true } };
+  const heartbeats = open(rows, [], {
+    agents: new Map([["main", main as unknown as ResolvedAgent]]),
+    profileType: async () => {
+      if (isBroken) throw new Error("auth-profiles.json is not JSON");
+      return type;
+    },
+    kernel: () => ({ isRunning: () => false, isOpen: () => false }),
+  });
+  const ran = { atMs: 1, status: "ok", text: "HEARTBEAT_OK" } as const;
+  const row = () => {
+    const found = rows.get("h-main");
+    if (found?.job === undefined) throw new Error("there is no heartbeat");
+    return { ...found, job: found.job };
+  };
+  const due = () => heartbeats.due(row(), row().dueAtMs);
+  await heartbeats.follow();
+  rows.set("h-main", { ...row(), job: { ...row().job, runs: [ran] } });
+  const dueAtMs = 1_000 + half;
+  expect(await due()).toMatchObject({ fires: { dueAtMs, nextMs: dueAtMs + half } });
+
+  type = "oauth";
+  expect(await due()).toBeUndefined();
+  expect(row()).toMatchObject({ dueAtMs, everyMs: hour, job: { runs: [ran] } });
+  expect(heartbeats.view("main")).toMatchObject({ every: "1h" });
+  expect(await due()).toMatchObject({ fires: { dueAtMs, nextMs: dueAtMs + hour } });
+
+  isBroken = true;
+  expect(await due()).toMatchObject({ fires: { nextMs: dueAtMs + hour } });
+  isBroken = false;
+  type = undefined;
+  expect(await due()).toBeUndefined();
+  expect(row()).toMatchObject({ dueAtMs, everyMs: half });
+  expect(heartbeats.view("main")).toMatchObject({ every: "30m" });
 });
