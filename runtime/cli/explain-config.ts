@@ -20,7 +20,7 @@ export type Asked = Params<"tools.effective">;
 export async function explainConfig(
   config: ResolvedConfig,
   asked: Asked,
-  probe: Pick<Probe, "state"> = makeProbe(Date.now, false),
+  probe: Pick<Probe, "state"> = makeProbe({ tidies: false }),
 ): Promise<object> {
   const agents = new Map(config.agents.map((agent) => [agent.id, agent]));
   const isAgent = (agentId: string): boolean => agents.has(agentId);
@@ -50,7 +50,7 @@ export async function explainConfig(
       store: { session: () => Promise.resolve(undefined) },
     },
     desk,
-    { mcp, commands: { probe: (backend) => probe.state(backend) } },
+    { mcp, commands: { probe: (wanted) => probe.state(wanted) } },
   );
   return explain(makeTargets(config, isAgent))(asked);
 }

@@ -5,6 +5,7 @@ import { limits } from "../kernel/limits.ts";
 import type { ElevatedLevel } from "../kernel/session-choices.ts";
 import { toolsOf, type WrittenTools } from "./agent-tools.ts";
 import type { NamedAgent } from "./agents.ts";
+import { mergeMaps } from "./merge-maps.ts";
 import type { ExecSettings } from "./resolved.ts";
 import type { Config } from "./schema.ts";
 import type { WrittenElevated, WrittenExec } from "./schema/exec.ts";
@@ -79,7 +80,7 @@ export function dockerOf({ entry }: NamedAgent, { agents }: Config): WrittenDock
   const own = entry.sandbox;
   const isShared = (own?.scope ?? inherited.scope) === "shared";
   if (isShared || own?.docker === undefined) return inherited.docker;
-  return { ...inherited.docker, ...own.docker };
+  return mergeMaps(inherited.docker, own.docker);
 }
 
 export function backendOf(agent: NamedAgent, config: Config): BoxBackend {
@@ -98,7 +99,7 @@ export function resolveBox(written: WrittenDocker = {}): BoxSettings {
     network: network ?? "none",
     readOnlyRoot: readOnlyRoot ?? true,
     ...(user === undefined ? {} : { user }),
-    capDrop: capDrop ?? ["ALL"],
+    ...(capDrop === undefined ? {} : { capDrop }),
     tmpfs: tmpfs ?? ["/tmp", "/var/tmp", "/run"],
     memoryBytes: memory === undefined ? limits.execBoxMemoryBytes : bytesOf(memory),
     ...(cpus === undefined ? {} : { cpus }),

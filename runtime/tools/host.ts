@@ -1,13 +1,13 @@
 /** Runs the tools of this thread: checks the parameters, and makes a result of whatever comes of it. */
 import path from "node:path";
 import { readParams, resultOf, toResult } from "./answer.ts";
-import { type Commands, makeCommands } from "./exec/commands.ts";
+import { type Commands, type CommandsDeps, makeCommands } from "./exec/commands.ts";
 import { planCommand } from "./exec/place.ts";
 import { makeProbe, type Probe } from "./exec/probe.ts";
 import { makeFileTools } from "./files.ts";
 import { fromInside } from "./inside.ts";
 import { hostParams, type HostTool, processParams, webFetchParams } from "./params.ts";
-import type { Beside, CommandEnd, HostCall, ToolsForKernel, ToolsInit } from "./port.ts";
+import type { Beside, HostCall, ToolsForKernel, ToolsInit } from "./port.ts";
 import { refused } from "./results.ts";
 import { makeWebFetch } from "./web/fetch-page.ts";
 import { postAnswer } from "./web/post-answer.ts";
@@ -54,7 +54,7 @@ export function makeToolHost(
       toResult("process", () => commands.process(readParams(processParams, "process", params), owner)),
     endTurn: (entry, turn) => commands.endTurn(entry, turn),
     endAll: (entry) => commands.endAll(entry),
-    probe: (backend) => probe.state(backend),
+    probe: (asked) => probe.state(asked),
   };
 }
 
@@ -62,10 +62,9 @@ export function makeToolHost(
 export function makeParts(
   { name }: ToolsInit,
   gateway: string | undefined,
-  onEnd?: (end: CommandEnd) => void,
+  told: Pick<CommandsDeps, "onEnd" | "onSetup"> = {},
 ): ToolHostParts {
   const probe = makeProbe();
-  const told = onEnd === undefined ? {} : { onEnd };
   return { probe, commands: makeCommands({ name, gateway, facts: probe.facts, ...told }) };
 }
 

@@ -30,6 +30,10 @@ export interface Beside {
 
 export type BoxBackend = "bubblewrap" | "docker";
 
+/** Of docker: whoever reaches it could start anything. What it is called, and where it usually is. */
+export const engineSocket = "docker.sock";
+export const engineSockets = ["/run/docker.sock", "/var/run/docker.sock"] as const;
+
 /** Where a command runs. `host`: with the rights of the gateway's user, or of the owner of the folder where the gateway is root. */
 export type Place = { readonly type: "host"; readonly folder: string } | Box;
 
@@ -53,7 +57,8 @@ export interface BoxSettings {
   readonly readOnlyRoot: boolean;
   /** `uid:gid`; absent: the owner of the folder, and 1000:1000 for a folder of root. */
   readonly user?: string;
-  readonly capDrop: readonly string[];
+  /** Absent: all for commands, but for what root needs in the folder of another; none for the `setupCommand`. */
+  readonly capDrop?: readonly string[];
   readonly tmpfs: readonly string[];
   readonly memoryBytes: number;
   readonly cpus?: number;
@@ -133,9 +138,28 @@ export interface CommandEnd {
   readonly outputChars: number;
 }
 
+/** A `setupCommand` has run. */
+export interface SetupEnd {
+  /** Whose command needed it first. */
+  readonly agentId: string;
+  readonly image: string;
+  /** The image that it gave; absent: there is none. */
+  readonly made?: string;
+  /** The last of what it wrote, errors as well; or why it did not run. */
+  readonly output: string;
+}
+
 /** What the thread of tools may call. */
 export interface KernelForTools {
   ended(end: CommandEnd): Promise<void>;
+  setUp(end: SetupEnd): Promise<void>;
+}
+
+/** What is asked of this machine: whether commands would run in such a sandbox. */
+export interface ProbeAsked {
+  readonly backend: BoxBackend;
+  /** Absent: whether the backend works at all. */
+  readonly settings?: Pick<BoxSettings, "image" | "setupCommand">;
 }
 
 /** What an operator can be told of a backend. */
@@ -197,5 +221,5 @@ export interface ToolsForKernel {
   /** Ends every command of the cell, or of all with no argument, and resolves when they are gone. */
   endAll(entry?: string): Promise<void>;
   /** Whether the backend works here; looked at once a minute at the most. */
-  probe(backend: BoxBackend): Promise<BackendState>;
+  probe(asked: ProbeAsked): Promise<BackendState>;
 }

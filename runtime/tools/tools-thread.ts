@@ -6,6 +6,9 @@ import type { KernelForTools, ToolsInit } from "./port.ts";
 
 serveTrustedThread<ToolsInit, KernelForTools>(async (init, remote) =>
   makeToolHost(
-    makeParts(init, await describeGateway(process.pid), (end) => void remote.ended(end).catch(() => undefined)),
+    makeParts(init, await describeGateway(process.pid), {
+      onEnd: (end) => void remote.ended(end).catch(() => undefined),
+      onSetup: (end) => void remote.setUp(end).catch(() => undefined),
+    }),
   ),
 );

@@ -5,6 +5,7 @@
 import path from "node:path";
 import { findDefaultAgentId, type NamedAgent, placeAgent } from "../agents.ts";
 import type { Draft } from "../draft.ts";
+import { engineSocket, engineSockets } from "../../tools/port.ts";
 import { backendOf, dockerOf, readBind, resolveBox } from "../exec.ts";
 import { type ConfigIssue, formatPath, type Path } from "../issue.ts";
 import { isInside } from "../paths.ts";
@@ -36,19 +37,23 @@ interface Fault {
   readonly remedy: string;
 }
 
-/** Of docker, where it usually is. */
-const sockets = ["/run/docker.sock", "/var/run/docker.sock"];
-
 function findFaults(agent: NamedAgent, secrets: readonly string[], draft: Draft): Fault[] {
   const written = dockerOf(agent, draft.config) ?? {};
   const box = resolveBox(written);
   const backend = backendOf(agent, draft.config);
   const faults: Fault[] = [];
-  if (box.network === "host" || box.network.startsWith("container:"))
+  if (box.network === "host" || /^(?:container|ns):/.test(box.network))
     faults.push({
       key: ["docker", "network"],
       message: "gives a sandbox the network of something outside of it",
       remedy: 'Use "none", "bridge" or a network of docker.',
+    });
+  // Docker reads more than a name as options, `name=host` among them.
+  else if (!/^[A-Za-z0-9][\w.-]*$/.test(box.network))
+    faults.push({
+      key: ["docker", "network"],
+      message: "is no name of a network",
+      remedy: 'Use "none", "bridge" or the name of a network of docker.',
     });
   else if (backend === "bubblewrap" && box.network !== "none")
     faults.push({
@@ -59,7 +64,7 @@ function findFaults(agent: NamedAgent, secrets: readonly string[], draft: Draft)
   for (const [index, text] of (written.binds ?? []).entries()) {
     const { from, to } = readBind(text);
     const held = secrets.find((secret) => isInside(secret, from) || isInside(from, secret));
-    const isSocketHeld = path.basename(from) === "docker.sock" || sockets.some((socket) => isInside(socket, from));
+    const isSocketHeld = path.basename(from) === engineSocket || engineSockets.some((socket) => isInside(socket, from));
     if (held !== undefined || isSocketHeld)
       faults.push({
         key: ["docker", "binds", index],

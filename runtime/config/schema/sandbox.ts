@@ -6,11 +6,16 @@ import { anyMap, anyValue, filledText, sandboxMode, texts } from "./values.ts";
 
 const backendFeature = "other sandboxes than bubblewrap and docker";
 
+const wantedMemory = "must be bytes, more than none, or a text such as 512m";
+
 const docker = () =>
   z.strictObject({
     image: key(
       "Image of the containers; it has to be there, nothing is pulled. Default: `debian:stable-slim`.",
-      filledText().optional(),
+      z
+        .string()
+        .regex(/^[A-Za-z0-9]\S*$/, "must be the name of an image, such as debian:stable-slim")
+        .optional(),
     ),
     network: key(
       "Network of the containers: `none` (default), `bridge`, or a network of docker. Bubblewrap has none alone; `host` is refused.",
@@ -27,13 +32,19 @@ const docker = () =>
         .regex(/^\d+(?::\d+)?$/, "must be numbers, such as 1000:1000")
         .optional(),
     ),
-    capDrop: key("Capabilities that containers lose. Default: ALL.", texts().optional()),
-    tmpfs: key("Temporary folders of a container. Default: /tmp, /var/tmp and /run.", texts().optional()),
+    capDrop: key(
+      "Capabilities that containers lose, that of `setupCommand` as well. Default: ALL for commands, but for DAC_OVERRIDE where `user` is root and the folder is another's; none for `setupCommand`.",
+      texts().optional(),
+    ),
+    tmpfs: key(
+      "Temporary folders of a container, with docker's options behind a colon. Default: /tmp, /var/tmp and /run.",
+      z.array(z.string().regex(/^\/\S*$/, "must be an absolute path, such as /tmp or /tmp:size=64m")).optional(),
+    ),
     memory: key(
       "Memory: of a container, or of each process in bubblewrap; bytes, or with `k`, `m` or `g`. Default: 2g.",
       z
-        .union([z.int().positive(), z.string().regex(/^\d+(?:\.\d+)?[kmg]?b?$/i)], {
-          error: "must be bytes, or a text such as 512m",
+        .union([z.int().positive(), z.string().regex(/^(?=.*[1-9])\d+(?:\.\d+)?[kmg]?b?$/i, wantedMemory)], {
+          error: wantedMemory,
         })
         .optional(),
     ),
@@ -51,7 +62,7 @@ const docker = () =>
         .optional(),
     ),
     env: key(
-      "Variables of every command.",
+      "Variables of every command; an agent's own stand beside those of all.",
       z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).optional(),
     ),
     setupCommand: key(

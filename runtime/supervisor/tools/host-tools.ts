@@ -14,7 +14,16 @@ import { ownSkillFolders } from "../../kernel/skills.ts";
 import type { ExitReason } from "../../kernel/state.ts";
 import { endCommands } from "../../launcher/orphans.ts";
 import { hostParams, type HostTool, webFetchParams } from "../../tools/params.ts";
-import type { BackendState, Beside, BoxBackend, KernelForTools, ToolsForKernel, ToolsInit } from "../../tools/port.ts";
+import type {
+  BackendState,
+  Beside,
+  BoxBackend,
+  KernelForTools,
+  ProbeAsked,
+  SetupEnd,
+  ToolsForKernel,
+  ToolsInit,
+} from "../../tools/port.ts";
 import type { TimerRow } from "../../store/port.ts";
 import { entryUrl } from "../../thread/entries.ts";
 import { startTrustedThread } from "../../thread/trusted-thread.ts";
@@ -48,7 +57,7 @@ export interface CommandTools {
   endCell(entry: string, reason: ExitReason, isRun: boolean): void;
   /** Ends the command that the task tells of. */
   end(task: Pick<TimerRow, "id" | "agentId" | "sessionKey">): Promise<CommandEnding>;
-  readonly probe: (this: void, backend: BoxBackend) => Promise<BackendState>;
+  readonly probe: (this: void, asked: ProbeAsked) => Promise<BackendState>;
   /** Says in the log which sandboxes of the configuration cannot be set up here. Never rejects. */
   checkSandboxes(): Promise<void>;
 }
@@ -92,6 +101,13 @@ export const makeToolsStart =
     });
   };
 
+/** What an operator's command wrote is for the operator, whether it failed or not. Source: behaviour §7.1. */
+function logSetup(log: Logger, { agentId, image, made, output }: SetupEnd): void {
+  const fields = { agent: agentId, image, output };
+  if (made === undefined) log.warn(fields, "the setupCommand of a sandbox failed: commands in it are refused");
+  else log.info({ ...fields, made }, "the setupCommand of a sandbox has run, once for its image");
+}
+
 /** What a second run of one call does; see `Tool.repeat`. */
 const repeats: Readonly<Record<HostTool, Tool["repeat"]>> = {
   read: "reads",
@@ -119,7 +135,7 @@ export function makeHostTools({
           onLost(reason);
           news.lost();
         },
-        { ended: async (end) => news.ended(end) },
+        { ended: async (end) => news.ended(end), setUp: async (end) => logSetup(log, end) },
       ),
   });
 
@@ -153,7 +169,7 @@ export function makeHostTools({
     return beside.length === 0 ? {} : { beside };
   };
 
-  const probe: CommandTools["probe"] = async (backend) => (await thread.remote()).probe(backend);
+  const probe: CommandTools["probe"] = async (asked) => (await thread.remote()).probe(asked);
 
   /** Calls of `exec` in hand, and whether nobody waits for them any more: every turn without one that ends has nothing to tell the thread. */
   const inExec = new Map<string, { readonly entry: string; readonly turn: number; isOver: boolean }>();
@@ -209,15 +225,24 @@ export function makeHostTools({
     probe,
     async checkSandboxes() {
       const sandboxed = [...agents.values()].filter(({ sandboxMode }) => sandboxMode !== "off");
-      for (const backend of new Set(sandboxed.map(({ exec: { backend: one } }) => one))) {
-        const { works, why } = await probe(backend).catch((error: unknown) => ({
+      const alike = Map.groupBy(sandboxed, ({ exec: { backend, box } }) =>
+        JSON.stringify(backend === "docker" ? [backend, box.image, box.setupCommand] : [backend]),
+      );
+      const broken = new Map<string, { readonly backend: BoxBackend; readonly why: string; readonly ids: string[] }>();
+      for (const [first, ...others] of alike.values()) {
+        if (first === undefined) continue;
+        const { backend, box: settings } = first.exec;
+        const { works, why = "it does not work here" } = await probe({ backend, settings }).catch((error: unknown) => ({
           works: false,
           why: toRefusal(error).message,
         }));
-        const ids = sandboxed.filter(({ exec: { backend: one } }) => one === backend).map(({ id }) => id);
-        if (!works)
-          log.warn({ agents: ids, backend, reason: why }, "a sandbox cannot be set up: commands in it are refused");
+        if (works) continue;
+        const found = broken.get(`${backend} ${why}`) ?? { backend, why, ids: [] };
+        found.ids.push(...[first, ...others].map(({ id }) => id));
+        broken.set(`${backend} ${why}`, found);
       }
+      for (const { ids, backend, why } of broken.values())
+        log.warn({ agents: ids, backend, reason: why }, "a sandbox cannot be set up: commands in it are refused");
     },
   };
 

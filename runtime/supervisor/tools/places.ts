@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import path from "node:path";
 import type { ResolvedAgent, ResolvedConfig } from "../../config/resolved.ts";
-import type { Place } from "../../tools/port.ts";
+import { engineSockets, type Place } from "../../tools/port.ts";
 import { isSandboxed } from "../sandboxed.ts";
 
 type PlacedAgent = Pick<ResolvedAgent, "id" | "workspace" | "sandboxMode" | "sandbox" | "exec">;
@@ -61,6 +61,7 @@ export function placeOfCommands(
       ...new Set([
         config.stateDir,
         config.configPath,
+        ...engineSockets,
         // Its own state too: credentials of models, and what other sessions of it said.
         ...all.flatMap(({ agentDir, sessionsDir, sandbox }) => [agentDir, sessionsDir, sandbox.folder]),
         ...others.map(({ workspace }) => workspace),

@@ -92,9 +92,13 @@ export function makeExplainer(
   };
 
   /** Why no command runs in it; nothing where they do. */
-  const brokenIn = async ({ backend, fault }: ResolvedAgent["exec"]): Promise<{ readonly broken?: string }> => {
+  const brokenIn = async ({
+    backend,
+    box: settings,
+    fault,
+  }: ResolvedAgent["exec"]): Promise<{ readonly broken?: string }> => {
     if (fault !== undefined) return { broken: `${fault.message}. ${fault.remedy}` };
-    const { works, why = "it does not work here" } = await commands.probe(backend);
+    const { works, why = "it does not work here" } = await commands.probe({ backend, settings });
     return works ? {} : { broken: why };
   };
 

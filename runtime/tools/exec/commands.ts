@@ -109,7 +109,13 @@ export function makeCommands(deps: CommandsDeps): Commands {
     starting.add(waiting);
     try {
       const id = `${deps.name}-${randomBytes(6).toString("hex")}`;
-      const what: LaunchAsked = { id, place: asked.place, vector: asked.vector, hasInput: asked.yieldMs === 0 };
+      const what: LaunchAsked = {
+        id,
+        agentId,
+        place: asked.place,
+        vector: asked.vector,
+        hasInput: asked.yieldMs === 0,
+      };
       const launched = await run(what, deps).catch((error: NodeJS.ErrnoException) => {
         throw asked.place.type === "host" ? notStarted(asked, error) : sandboxFailed(error.message);
       });

@@ -51,6 +51,7 @@ export function dockerArguments({ box, hidden, vector, image, name, gateway, has
     "never",
     ...(hasInput ? ["--interactive"] : []),
     ...boundsOf(box, owner),
+    ...capabilitiesOf(box, owner),
     ...(settings.readOnlyRoot ? ["--read-only"] : []),
     ...settings.tmpfs.flatMap((place) => ["--tmpfs", place]),
     ...[{ from: box.folder, to: box.inside, writable: box.writable }, ...settings.binds].flatMap((bind) => [
@@ -89,7 +90,6 @@ function boundsOf({ settings }: Box, owner: BoxUser): readonly string[] {
     user,
     "--security-opt",
     "no-new-privileges",
-    ...settings.capDrop.flatMap((capability) => ["--cap-drop", capability]),
     "--memory",
     String(settings.memoryBytes),
     "--pids-limit",
@@ -98,8 +98,20 @@ function boundsOf({ settings }: Box, owner: BoxUser): readonly string[] {
   ];
 }
 
+/** Root without any may not enter a folder that its owner has for itself, and no command would start. */
+function capabilitiesOf({ settings }: Box, owner: BoxUser): readonly string[] {
+  const isStranger = /^0(?::|$)/.test(settings.user ?? "") && owner.uid !== 0;
+  return [
+    ...dropped(settings.capDrop ?? ["ALL"]),
+    ...(settings.capDrop === undefined && isStranger ? ["--cap-add", "DAC_OVERRIDE"] : []),
+  ];
+}
+
+const dropped = (capabilities: readonly string[]): readonly string[] =>
+  capabilities.flatMap((capability) => ["--cap-drop", capability]);
+
 /** Of the image that a `setupCommand` leaves; another command or image, another name. */
-export function setupImage({ image, setupCommand = "" }: Box["settings"]): string {
+export function setupImage({ image, setupCommand = "" }: Pick<Box["settings"], "image" | "setupCommand">): string {
   const hash = createHash("sha256")
     .update(JSON.stringify([image, setupCommand]))
     .digest("hex")
@@ -107,7 +119,10 @@ export function setupImage({ image, setupCommand = "" }: Box["settings"]): strin
   return `cloister-sandbox:${hash}`;
 }
 
-/** Runs the `setupCommand` in a container that is kept until it is committed; without the workspace, which is no part of an image. */
+/**
+ * Runs the `setupCommand` in a container that is kept until it is committed; without the workspace, which is no part of an image. It is the
+ * operator's, and has docker's usual capabilities: without them no package manager works (apt changes its user, dpkg those of files).
+ */
 export function setupArguments(box: Box, name: string, gateway: string, owner: BoxUser): readonly string[] {
   return [
     "run",
@@ -116,7 +131,10 @@ export function setupArguments(box: Box, name: string, gateway: string, owner: B
     name,
     "--label",
     `${gatewayLabel}=${gateway}`,
+    "--pull",
+    "never",
     ...boundsOf(box, owner),
+    ...dropped(box.settings.capDrop ?? []),
     "--entrypoint",
     "sh",
     box.settings.image,

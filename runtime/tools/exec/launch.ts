@@ -4,10 +4,11 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdir, realpath, stat } from "node:fs/promises";
+import path from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { limits } from "../../kernel/limits.ts";
 import { cellOfVariable, commandVariable, endCommands } from "../../launcher/orphans.ts";
-import type { Box, CommandVector, Place } from "../port.ts";
+import { type Box, type CommandVector, engineSocket, type Place, type SetupEnd } from "../port.ts";
 import {
   type BoxUser,
   boundArguments,
@@ -34,10 +35,13 @@ export interface LaunchDeps {
   readonly gateway: string | undefined;
   /** The client of the container engine. Default: `docker`. */
   readonly docker?: string;
+  /** For whoever runs the gateway: a `setupCommand` is no agent's. */
+  readonly onSetup?: (end: SetupEnd) => void;
 }
 
 export interface LaunchAsked {
   readonly id: string;
+  readonly agentId: string;
   readonly place: Place;
   readonly vector: CommandVector;
   readonly hasInput: boolean;
@@ -83,12 +87,14 @@ async function followLinks(given: Box): Promise<{ readonly box: Box; readonly hi
       return entry === undefined ? [] : [{ path: await realpath(place), isFolder: entry.isDirectory() }];
     }),
   );
-  const hidden = found.flat();
+  // Two names of one place are covered once: docker takes no second mount for it.
+  const hidden = [...new Map(found.flat().map((entry) => [entry.path, entry])).values()];
   const binds = await Promise.all(
     given.settings.binds.map(async (bind) => ({ ...bind, from: await realpathOf(bind.from, bind.to) })),
   );
   for (const { from, to } of binds)
-    if (hidden.some((secret) => isBelow(secret.path, from))) throw new Error(`${to} would show what it must not`);
+    if (path.basename(from) === engineSocket || hidden.some((secret) => isBelow(secret.path, from)))
+      throw new Error(`${to} would show what it must not`);
   const box = {
     ...given,
     folder: await realpathOf(given.folder, given.inside),
@@ -160,7 +166,7 @@ async function launchInDocker(asked: LaunchAsked, deps: LaunchDeps): Promise<Lau
   const owner = await ownerOf(box.folder);
   const { gateway = "", docker = "docker" } = deps;
   const image =
-    box.settings.setupCommand === undefined ? box.settings.image : await prepareImage(docker, box, id, gateway, owner);
+    box.settings.setupCommand === undefined ? box.settings.image : await prepareImage(asked, box, owner, deps);
   const { args, env } = dockerArguments({ box, hidden, vector, image, name: id, gateway, hasInput, owner });
   const child = spawn(docker, args, {
     cwd: "/",
@@ -176,35 +182,55 @@ async function launchInDocker(asked: LaunchAsked, deps: LaunchDeps): Promise<Lau
       await runShort(docker, ["rm", "--force", id]);
     },
     // The codes that docker keeps for its own faults, of which the first alone is no program's in practice. Source: docker run(1).
-    failed: (errors) => (child.exitCode === 125 ? inWordsOf(box, errors) || "docker did not start it" : undefined),
+    failed(errors) {
+      if (child.exitCode !== 125) return undefined;
+      // An operator may have removed what the `setupCommand` gave: the next command makes it anew.
+      images.delete(image);
+      return inWordsOf(box, errors) || "docker did not start it";
+    },
   };
 }
 
 /** Made once: by the first command that needs it, while others wait. */
 const images = new Map<string, Promise<string>>();
 
-async function prepareImage(docker: string, box: Box, id: string, gateway: string, owner: BoxUser): Promise<string> {
+async function prepareImage(asked: LaunchAsked, box: Box, owner: BoxUser, deps: LaunchDeps): Promise<string> {
   const image = setupImage(box.settings);
-  const made =
-    images.get(image) ??
-    (async () => {
-      if ((await runShort(docker, ["image", "inspect", image])).ok) return image;
-      const name = `${id}-setup`;
-      try {
-        const run = await runShort(docker, setupArguments(box, name, gateway, owner), limits.execTimeoutMs);
-        if (!run.ok) throw new Error(`its setupCommand failed: ${run.text.slice(-1_000)}`);
-        const kept = await runShort(docker, ["commit", name, image]);
-        if (!kept.ok) throw new Error(`what its setupCommand did could not be kept: ${kept.text.slice(-1_000)}`);
-        return image;
-      } finally {
-        await runShort(docker, ["rm", "--force", name]);
-      }
-    })();
+  const made = images.get(image) ?? makeImage(image, asked, box, owner, deps);
   images.set(image, made);
   // Half of it is no sandbox: the next command tries again.
   made.catch(() => images.delete(image));
   return made;
 }
+
+async function makeImage(
+  image: string,
+  { id, agentId }: LaunchAsked,
+  box: Box,
+  owner: BoxUser,
+  { gateway = "", docker = "docker", onSetup }: LaunchDeps,
+): Promise<string> {
+  if ((await runShort(docker, ["image", "inspect", image])).ok) return image;
+  const name = `${id}-setup`;
+  const told = { agentId, image: box.settings.image };
+  const fail = (why: string, text: string): Error => {
+    const output = text.slice(-setupOutputChars);
+    onSetup?.({ ...told, output });
+    return new Error(`${why}: ${output}`);
+  };
+  try {
+    const run = await runShort(docker, setupArguments(box, name, gateway, owner), limits.execTimeoutMs);
+    if (!run.ok) throw fail("its setupCommand failed", run.text);
+    const kept = await runShort(docker, ["commit", name, image]);
+    if (!kept.ok) throw fail("what its setupCommand did could not be kept", kept.text);
+    onSetup?.({ ...told, made: image, output: run.text.slice(-setupOutputChars) });
+    return image;
+  } finally {
+    await runShort(docker, ["rm", "--force", name]);
+  }
+}
+
+const setupOutputChars = 1_000;
 
 const usualPath = "/usr/local/bin:/usr/bin:/bin";
 

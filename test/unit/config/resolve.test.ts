@@ -43,7 +43,6 @@ describe("what is not configured", () => {
               image: "debian:stable-slim",
               network: "none",
               readOnlyRoot: true,
-              capDrop: ["ALL"],
               tmpfs: ["/tmp", "/var/tmp", "/run"],
               memoryBytes: 2_147_483_648,
               processesMax: 256,

@@ -51,6 +51,16 @@ describe("the settings of a sandbox", () => {
     });
   });
 
+  it("have the variables of all beside those of an agent, and lists of the agent instead of them", async () => {
+    const both = sandboxed(
+      { docker: { env: { B: "own", C: "own" }, tmpfs: ["/scratch:size=64m"] } },
+      { defaults: { sandbox: { docker: { env: { A: "all", B: "all" }, tmpfs: ["/tmp"] } } } },
+    );
+    expect(await execOf(both)).toMatchObject({
+      box: { env: { A: "all", B: "own", C: "own" }, tmpfs: ["/scratch:size=64m"] },
+    });
+  });
+
   it("F131: a sandbox for all has the settings of all, and none of one agent's", async () => {
     const shared = sandboxed(
       { scope: "shared", docker: { pidsLimit: 3, network: "host" } },
@@ -62,6 +72,9 @@ describe("the settings of a sandbox", () => {
   it.each([
     [{ network: "host" }, "docker", /docker\.network: gives a sandbox the network of something outside/],
     [{ network: "container:db" }, "docker", /docker\.network: gives a sandbox the network of something outside/],
+    [{ network: "ns:/proc/1/ns/net" }, "docker", /docker\.network: gives a sandbox the network of something outside/],
+    [{ network: "name=host" }, "docker", /docker\.network: is no name of a network/],
+    [{ network: "name=host,alias=x" }, "bubblewrap", /docker\.network: is no name of a network/],
     [{ network: "bridge" }, "bubblewrap", /docker\.network: is a network, which bubblewrap has not/],
     [{ binds: ["/ws:/data"] }, "docker", /binds\[0\]: shows a sandbox \/ws\/lee, which it must not see/],
     [{ binds: ["/ws/lee/notes:/data"] }, "bubblewrap", /binds\[0\]: shows a sandbox \/ws\/lee/],
@@ -71,6 +84,24 @@ describe("the settings of a sandbox", () => {
     [{ binds: ["/data:/workspace/x"] }, "docker", /binds\[0\]: stands in the place of \/workspace\/x/],
   ])("refuse what would undo it: %j (%s)", async (docker, backend, message) => {
     const faults = await faultsOf(docker, backend);
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).toMatch(message);
+  });
+
+  it.each([
+    [{ image: "--privileged" }, /docker\.image: must be the name of an image/],
+    [{ image: "debian stable" }, /docker\.image: must be the name of an image/],
+    [{ memory: "0" }, /docker\.memory: must be bytes, more than none/],
+    [{ memory: "0.0g" }, /docker\.memory: must be bytes, more than none/],
+    [{ memory: 0 }, /docker\.memory: must be more than 0/],
+    [{ tmpfs: ["tmp"] }, /docker\.tmpfs\[0\]: must be an absolute path/],
+    [{ user: "root" }, /docker\.user: must be numbers/],
+    [{ cpus: 0 }, /docker\.cpus/],
+    [{ pidsLimit: 0 }, /docker\.pidsLimit/],
+    [{ binds: ["data:/data"] }, /docker\.binds\[0\]: must be \/source:\/target/],
+    [{ env: { "A=B": "x" } }, /docker\.env/],
+  ])("are refused where docker would take them for something else, or not at all: %j", async (docker, message) => {
+    const faults = await faultsOf(docker);
     expect(faults).toHaveLength(1);
     expect(faults[0]).toMatch(message);
   });

@@ -5,6 +5,8 @@ import type { HostCall, ToolsForKernel } from "../../../../runtime/tools/port.ts
 import { isRepeatable, type ToolCall } from "../../../../runtime/supervisor/tools/table.ts";
 import { type HostToolsDeps, makeHostTools } from "../../../../runtime/supervisor/tools/host-tools.ts";
 import { rootOf } from "../../../../runtime/supervisor/tools/places.ts";
+import { resolveBox } from "../../../../runtime/config/exec.ts";
+import { execSettings } from "../../../support/exec-settings.ts";
 import { agentSettings } from "../../../support/agent-settings.ts";
 import { makeConfig } from "../../../support/gateway.ts";
 
@@ -12,7 +14,6 @@ import { makeConfig } from "../../../support/gateway.ts";
 let shared: readonly string[] = [];
 
 const agentIds = ["main", "a", "b", "c", "d"];
-const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** Of a thread that has no commands. */
 const idle: Omit<ToolsForKernel, "run" | "fetchPage"> = {
@@ -22,7 +23,7 @@ const idle: Omit<ToolsForKernel, "run" | "fetchPage"> = {
   process: () => Promise.reject(new Error("nobody asks")),
   endTurn: () => undefined,
   endAll: () => Promise.resolve(),
-  probe: (backend) => Promise.resolve({ backend, works: false }),
+  probe: ({ backend }) => Promise.resolve({ backend, works: false }),
 };
 
 const quietNews: HostToolsDeps["news"] = {
@@ -40,20 +41,28 @@ function open(
   run: (call: HostCall) => Promise<object>,
   more: Partial<ToolsForKernel> = {},
   news: Partial<HostToolsDeps["news"]> = {},
-  own: object = {},
+  own: object | ((id: string) => object) = {},
 ) {
-  const config = makeConfig(agentIds.map((id) => ({ id, workspace: `/ws/${id}`, ...own })));
+  const logged: object[] = [];
+  const note =
+    (level: string) =>
+    (fields: object, message: string): void =>
+      void logged.push({ level, message, ...fields });
+  const ofAgent = (id: string): object => (typeof own === "function" ? own(id) : own);
+  const config = makeConfig(agentIds.map((id) => ({ id, workspace: `/ws/${id}`, ...ofAgent(id) })));
+  let heard: Parameters<HostToolsDeps["start"]>[1] | undefined;
   const lost: ((reason: string) => void)[] = [];
   let stops = 0;
   const host = makeHostTools({
     config,
     agents: new Map(config.agents.map((agent) => [agent.id, agent])),
-    log: silent,
+    log: { debug: note("debug"), info: note("info"), warn: note("warn"), error: note("error") },
     skills: { foldersOf: (allowed) => (allowed?.length === 0 ? [] : shared) },
     news: { ...quietNews, ...news },
     approvals: { ask: () => Promise.reject(new Error("nobody asks")), isAllowed: () => false },
     kernel: () => ({ judgedTurn: () => ({ messages: [] }) }),
-    start: (onLost) => {
+    start: (onLost, handlers) => {
+      heard = handlers;
       lost.push(onLost);
       const thread = { remote: { ...idle, run, fetchPage: run as never, ...more }, stop: async () => void stops++ };
       return lost.length === 3 ? Promise.reject(new Error("no thread")) : Promise.resolve(thread);
@@ -61,7 +70,7 @@ function open(
   });
   const call = (agentId = "main") =>
     host.tools.read.run({ header: { agentId, sessionKey: `agent:${agentId}:main` }, body: '{"path":"a"}' } as ToolCall);
-  return { host, call, lost, stops: () => stops };
+  return { host, call, lost, logged, handlers: () => heard, stops: () => stops };
 }
 
 describe("the tools' thread", () => {
@@ -234,5 +243,55 @@ describe("the folder of a call", () => {
     expect(one).toMatch(/^\/boxes\/session-[0-9a-f]{32}$/);
     expect(two).not.toBe(one);
     expect(at("session", "none", "agent:kim:main", "all")).toMatch(/^\/boxes\/session-/);
+  });
+});
+
+describe("the sandboxes of a configuration", () => {
+  const ok = () => Promise.resolve({ status: "ok" });
+  const boxed = (backend: string, more: object = {}): object => ({
+    sandboxMode: "all",
+    exec: { ...execSettings(), backend, box: resolveBox(more) },
+  });
+
+  it("that cannot be set up here are told when the gateway starts, by what is the matter with them", async () => {
+    const settings: Readonly<Record<string, object>> = {
+      main: boxed("docker"),
+      a: boxed("docker", { image: "alpine" }),
+      b: boxed("docker", { image: "alpine", memory: "1g" }),
+      c: boxed("bubblewrap"),
+      d: { ...boxed("docker", { image: "gone" }), sandboxMode: "off" },
+    };
+    const asked: object[] = [];
+    const probe: ToolsForKernel["probe"] = async ({ backend, settings: box }) => {
+      asked.push([backend, box?.image]);
+      if (backend === "bubblewrap") throw new Error("the thread was lost");
+      return box?.image === "alpine"
+        ? { backend, works: false, why: "the engine has no image alpine" }
+        : { backend, works: true };
+    };
+    const { host, logged } = open(ok, { probe }, {}, (id) => settings[id] ?? {});
+    await host.commands.checkSandboxes();
+    expect(asked).toEqual([
+      ["docker", "debian:stable-slim"],
+      ["docker", "alpine"],
+      ["bubblewrap", "debian:stable-slim"],
+    ]);
+    const message = "a sandbox cannot be set up: commands in it are refused";
+    expect(logged).toEqual([
+      { level: "warn", message, agents: ["a", "b"], backend: "docker", reason: "the engine has no image alpine" },
+      { level: "warn", message, agents: ["c"], backend: "bubblewrap", reason: "the thread was lost" },
+    ]);
+  });
+
+  it("F132: what a setupCommand wrote is in the log, as a warning where it failed", async () => {
+    const { call, logged, handlers } = open(ok);
+    await call();
+    const told = { agentId: "main", image: "debian:stable-slim" };
+    await handlers()?.setUp({ ...told, output: "E: no network" });
+    await handlers()?.setUp({ ...told, made: "cloister-sandbox:1", output: "done" });
+    expect(logged).toMatchObject([
+      { level: "warn", agent: "main", image: "debian:stable-slim", output: "E: no network" },
+      { level: "info", agent: "main", made: "cloister-sandbox:1", output: "done" },
+    ]);
   });
 });

@@ -36,6 +36,9 @@ test("a sandbox shows no state of any agent, also not its own, and no folder of 
       "/srv/states/lee",
       lee.sessionsDir,
       "/srv/boxes",
+      // Whoever reaches it could start anything.
+      "/run/docker.sock",
+      "/var/run/docker.sock",
     ]),
   );
   expect(placeOfCommands({ config: resolved, agents }, kim, "agent:kim:main", true)).toEqual({

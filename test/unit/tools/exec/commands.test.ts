@@ -82,7 +82,7 @@ function setUp(bounds: CommandsDeps["bounds"] = {}, type: Place["type"] = "host"
 describe.each(["host", "bubblewrap"] as const)("a command (%s)", (type) => {
   beforeAll(async () => {
     // As the tests of the page with Chromium: what is missing is said, not skipped.
-    const state = await probe.state("bubblewrap");
+    const state = await probe.state({ backend: "bubblewrap" });
     expect(state, "bubblewrap is needed: apt-get install bubblewrap").toMatchObject({ works: true });
   });
 

@@ -38,8 +38,9 @@ test("by default a container has no network, no capability, no root that can be 
   expect(args).toEqual(
     [
       ["run", "--rm", "--init", "--name", "cloister-1", "--label", "cloister.gateway=7-boot", "--pull", "never"],
-      ["--network", "none", "--user", "501:20", "--security-opt", "no-new-privileges", "--cap-drop", "ALL"],
-      ["--memory", expect.stringMatching(/^\d+$/), "--pids-limit", expect.stringMatching(/^\d+$/), "--read-only"],
+      ["--network", "none", "--user", "501:20", "--security-opt", "no-new-privileges"],
+      ["--memory", expect.stringMatching(/^\d+$/), "--pids-limit", expect.stringMatching(/^\d+$/)],
+      ["--cap-drop", "ALL", "--read-only"],
       ["--tmpfs", "/tmp", "--tmpfs", "/var/tmp", "--tmpfs", "/run"],
       ["--mount", 'type=bind,"src=/srv/box","dst=/workspace"', "--workdir", "/workspace/repo"],
       ["--entrypoint", "git", "debian:stable-slim", "log", "--oneline"],
@@ -86,6 +87,18 @@ test("a folder of root is worked in by nobody who is root", () => {
   expect(valuesOf(run(boxOf(), { owner: { uid: 0, gid: 0 } }).args, "--user")).toEqual(["1000:1000"]);
 });
 
+test.each<readonly [string, Docker, number, readonly string[], readonly string[]]>([
+  ["root in the folder of another may enter it", { user: "0:0" }, 501, ["ALL"], ["DAC_OVERRIDE"]],
+  ["so may root without a group", { user: "0" }, 501, ["ALL"], ["DAC_OVERRIDE"]],
+  ["root in its own folder needs nothing", { user: "0:0" }, 0, ["ALL"], []],
+  ["others need nothing", { user: "1000:0" }, 501, ["ALL"], []],
+  ["what the config takes is gone", { user: "0:0", capDrop: ["ALL"] }, 501, ["ALL"], []],
+])("of capabilities, %s", (_what, docker, uid, lost, given) => {
+  const { args } = run(boxOf(docker), { owner: { uid, gid: 20 } });
+  expect(valuesOf(args, "--cap-drop")).toEqual(lost);
+  expect(valuesOf(args, "--cap-add")).toEqual(given);
+});
+
 test("values of the operator's variables stand in no list of processes, but for those that the client goes by itself", () => {
   const env = { TOKEN: "secret", PATH: "/bin", DOCKER_HOST: "tcp://elsewhere", https_proxy: "http://proxy" };
   const found = run(boxOf({ env }), { vector: { argv: ["env"], cwd: "/workspace", env } });
@@ -128,10 +141,22 @@ test("a setupCommand runs without the folder, and gives an image that only the s
   const docker = { network: "bridge", readOnlyRoot: false, user: "0:0", setupCommand: "apt-get install -y git" };
   const args = setupArguments(boxOf(docker), "cloister-1-setup", "7-boot", { uid: 501, gid: 20 });
   expect(args).not.toContain("--mount");
+  expect(valuesOf(args, "--pull")).toEqual(["never"]);
   expect(args.slice(-5)).toEqual(["--entrypoint", "sh", "debian:stable-slim", "-lc", "apt-get install -y git"]);
   const image = setupImage(resolveBox(docker));
   expect(image).toMatch(/^cloister-sandbox:[0-9a-f]{24}$/);
   expect(setupImage(resolveBox({ ...docker, memory: "1g" }))).toBe(image);
   expect(setupImage(resolveBox({ ...docker, image: "alpine" }))).not.toBe(image);
   expect(setupImage(resolveBox({ ...docker, setupCommand: "true" }))).not.toBe(image);
+});
+
+test("F132: a setupCommand has the capabilities that a package manager needs, unless the config takes them", () => {
+  const docker = { network: "bridge", readOnlyRoot: false, user: "0:0", setupCommand: "apt-get install -y git" };
+  const capsOf = (box: Box) => {
+    const args = setupArguments(box, "cloister-1-setup", "7-boot", { uid: 501, gid: 20 });
+    expect(valuesOf(args, "--security-opt")).toEqual(["no-new-privileges"]);
+    return [...valuesOf(args, "--cap-drop"), ...valuesOf(args, "--cap-add")];
+  };
+  expect(capsOf(boxOf(docker))).toEqual([]);
+  expect(capsOf(boxOf({ ...docker, capDrop: ["NET_RAW"] }))).toEqual(["NET_RAW"]);
 });
