@@ -54,6 +54,15 @@ test("one that is being started ends with its signal", async () => {
   await expect(opening).rejects.toThrow();
 });
 
+test("of a list of tools without an end as many are taken as there may be", async () => {
+  const page = "Array.from({ length: 100 }, () => ({ name: `t${made++}`, inputSchema: { type: 'object' } }))";
+  const pages = `((made) => (method) => method === "notifications/initialized" ? undefined : { result: method === "initialize" ? ${started} : { tools: ${page}, nextCursor: "more" } })(0)`;
+  const connection = await open(server(pages));
+  const tools = await connection.tools();
+  expect(tools.map(({ name }) => name)).toEqual(Array.from({ length: limits.mcpToolsMax }, (_, at) => `t${at}`));
+  await connection.close();
+});
+
 test("a list of tools without an end is given up", async () => {
   const pages = `(method) => ({ result: method === "initialize" ? ${started} : { tools: [], nextCursor: "more" } })`;
   const odd = server(pages);

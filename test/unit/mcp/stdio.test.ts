@@ -57,6 +57,37 @@ test("one that has ended is sent no signal more: its number may be another's by 
   }
 });
 
+test("one that ends takes with it whom it started, who is of its group", async () => {
+  const script = "sleep 600 >/dev/null 2>&1 & echo $! >&2";
+  const { transport, closed } = await start("/bin/sh", "-c", script);
+  await closed;
+  const [, left] = /: (\d+)$/.exec(transport.ended ?? "") ?? [];
+  await eventually(() => expect(isAlive(Number(left))).toBe(false));
+});
+
+test("one that sends a message beyond the bound is ended, and that is why", async () => {
+  const script = `const piece = "x".repeat(1_048_576);
+    for (let sent = 0; sent <= ${limits.mcpMessageBytesMax}; sent += piece.length) process.stdout.write(piece);
+    process.stdin.resume();`;
+  const { transport, closed } = await start(process.execPath, "-e", script);
+  await closed;
+  expect(transport.ended).toBe(`it sent a message of more than ${limits.mcpMessageBytesMax} bytes`);
+  expect(isAlive(transport.pid ?? 0)).toBe(false);
+});
+
+test("one is given no variable but its own, and of what it says as errors the end is told", async () => {
+  process.env["MCP_CANARY"] = "canary-in-the-environment";
+  try {
+    const { transport, closed } = await start("/bin/sh", "-c", `printf '%01000d' 0 >&2; env >&2`);
+    await closed;
+    expect(transport.ended).toMatch(/^it ended with exit code 0: 0*PWD=\/$/);
+    expect(transport.ended).not.toContain("canary");
+    expect(transport.ended?.length).toBeLessThan(400);
+  } finally {
+    delete process.env["MCP_CANARY"];
+  }
+});
+
 test("one that reads nothing is sent no more than its bound, and ends when it is told to", async () => {
   const { transport, closed } = await start("sleep", "600");
   const params = { text: "x".repeat(limits.mcpMessageBytesMax) };
