@@ -16,6 +16,7 @@ import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type Commands, type CommandsDeps, makeCommands } from "../../../../runtime/tools/exec/commands.ts";
+import { limits } from "../../../../runtime/kernel/limits.ts";
 import { execParams } from "../../../../runtime/tools/params.ts";
 import { planCommand } from "../../../../runtime/tools/exec/place.ts";
 import { makeProbe } from "../../../../runtime/tools/exec/probe.ts";
@@ -394,11 +395,16 @@ describe("a command in bubblewrap", () => {
 
   it("may only read where its workspace is read only, and sees nothing that is hidden in what is mounted", async () => {
     const { run, folder, box } = setUp({}, "bubblewrap");
-    const hidden = path.join(folder, "hidden");
-    mkdirSync(hidden);
-    writeFileSync(path.join(hidden, "canary"), "canary");
-    const place = box({ inside: "/agent", writable: false, hidden: [hidden] });
-    const tried = await run("exec 2>&1; pwd; touch x; cat hidden/canary; ls hidden; echo $HOME", { place });
+    const hidden = ["hidden", "..hidden"].map((name) => path.join(folder, name));
+    for (const name of hidden) {
+      mkdirSync(name);
+      writeFileSync(path.join(name, "canary"), "canary");
+    }
+    const place = box({ inside: "/agent", writable: false, hidden });
+    const tried = await run(
+      "exec 2>&1; pwd; touch x; cat *hidden/canary ..hidden/canary; ls -a *hidden ..hidden; echo $HOME",
+      { place },
+    );
     expect(tried.output).toMatch(/^\/agent\n/);
     expect(tried.output).toMatch(/Read-only file system/);
     expect(tried.output).not.toMatch(/^canary/m);
@@ -451,6 +457,18 @@ describe("a command in bubblewrap", () => {
     expect(existsSync(path.join(folder, "ran"))).toBe(false);
     // What a command does wrong itself is no fault of the sandbox.
     expect(await run("none-such")).toMatchObject({ status: "exited", exitCode: 127 });
+  });
+
+  it("has no capability, no variable but its own, and no core file", async () => {
+    const { run } = setUp({}, "bubblewrap");
+    const tried = await run("grep Cap /proc/self/status; ulimit -Hc; ulimit -f; env", { env: { ASKED: "yes" } });
+    expect(tried.output.match(/^Cap(?:Inh|Prm|Eff|Bnd|Amb):\s*0+$/gm)).toHaveLength(5);
+    // A shell counts in blocks.
+    expect(tried.output).toContain(`\n0\n${limits.execBoxFileBytes / 512}\n`);
+    const names = tried.output.match(/^[A-Z_]+(?==)/gm);
+    expect(
+      names?.filter((name) => !["HOME", "LANG", "OLDPWD", "PATH", "PWD", "TERM"].includes(name)).toSorted(),
+    ).toEqual(["ASKED"]);
   });
 
   it("bounds data, files and processes", async () => {
