@@ -142,6 +142,11 @@ describe("tries", () => {
     return { pauses, tried, failed, retried };
   };
 
+  it.each(["refused", "context"] as const)("are none for a request that is at fault itself (%s)", async (kind) => {
+    const failure = new ProviderFailure(kind, "x");
+    expect(await run(() => failure, 2)).toMatchObject({ tried: ["p0"], pauses: [], failed: failure });
+  });
+
   it("of what is transient end with the last that begins within 90 s", async () => {
     const { pauses, tried, retried } = await run(() => new ProviderFailure("transient", "x"));
     expect(pauses).toEqual([1_050, 2_100, 4_200, 8_400, 16_800, 33_600]);

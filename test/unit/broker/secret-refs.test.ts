@@ -87,6 +87,25 @@ describe("a secret in a file", () => {
     expect(await read({ source: "file", id: make() })).toEqual({ missing: expect.stringContaining(why) });
   });
 
+  it("that is in the state directory is none, also where the way to that is a link", async () => {
+    writeFileSync(path.join(stateDir, "operator.key"), canary, { mode: 0o600 });
+    const link = path.join(outside, "state");
+    symlinkSync(stateDir, link);
+    const reader = makeSecretReader(
+      () => ({ stateDir: link, variables: {} }),
+      () => nowMs,
+    );
+    for (const id of [path.join(link, "operator.key"), path.join(stateDir, "operator.key")])
+      expect(await reader.read({ ref: { source: "file", id } })).toEqual({
+        missing: expect.stringContaining("in the state directory"),
+      });
+  });
+
+  it("that is as long as the bound is one", async () => {
+    const file = put("key", "x".repeat(limits.secretBytesMax));
+    expect(await read({ source: "file", id: file })).toEqual({ value: "x".repeat(limits.secretBytesMax) });
+  });
+
   it("that is a link into the state directory is none, and neither is a pipe that nobody writes", async () => {
     writeFileSync(path.join(stateDir, "operator.key"), canary, { mode: 0o600 });
     symlinkSync(path.join(stateDir, "operator.key"), path.join(outside, "link"));
@@ -240,7 +259,8 @@ describe("a secret of a program", () => {
   it.each([
     ["that fails", () => program("p", `echo ${canary}; exit 3`), "exit code 3"],
     ["that writes too much", () => program("p", "yes"), "wrote more than"],
-    ["that others may change", () => program("p", "echo x", 0o722), "may be changed by others"],
+    ["that others may change", () => program("p", "echo x", 0o702), "may be changed by others"],
+    ["that its group may change", () => program("p", "echo x", 0o720), "may be changed by others"],
     ["that cannot be run", () => program("p", "echo x", 0o600), "cannot be run: EACCES"],
     [
       "in a folder that others may change",
@@ -288,7 +308,8 @@ describe("a variable", () => {
   it("is one that the broker was given", async () => {
     const reader = open({ WORK_API_KEY: canary });
     expect(await reader.read({ ref: { source: "env", id: "WORK_API_KEY" } })).toEqual({ value: canary });
-    expect(await reader.read({ ref: { source: "env", id: "PATH" } })).toEqual({ missing: "env: PATH: there is none" });
+    for (const id of ["PATH", "constructor"])
+      expect(await reader.read({ ref: { source: "env", id } })).toEqual({ missing: `env: ${id}: there is none` });
     expect(await reader.read({ value: "plain" })).toEqual({ value: "plain" });
   });
 });

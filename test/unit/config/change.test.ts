@@ -70,6 +70,17 @@ describe("edits by path", () => {
   });
 });
 
+it.each(["__proto__", "constructor", "prototype"])("no change makes a key %j, wherever it would stand", (name) => {
+  const refusal = expect.objectContaining({
+    code: "CLOISTER_REQUEST_INVALID",
+    message: expect.stringMatching(/cannot be a key$/),
+  });
+  for (const path of [[name], ["gateway", name], ["gateway", name, "x"]])
+    expect(() => applyEdits(base, { set: [{ path, value: 1 }] })).toThrow(refusal);
+  const patch: unknown = JSON.parse(`{ "gateway": { "${name}": { "x": 1 } } }`);
+  expect(() => mergePatch(base, patch, [])).toThrow(refusal);
+});
+
 describe("a merge patch", () => {
   it("merges maps, removes with null, and merges lists by id", () => {
     const patch = {

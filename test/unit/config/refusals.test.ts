@@ -270,6 +270,13 @@ const agentCases: readonly Case[] = [
     /directory of its own/,
   ],
   [
+    "an agentDir of the list in the map",
+    { agents: { list: [{ id: "main", agentDir: "/s/x" }], entries: { raul: { agentDir: "/s/x" } } } },
+    "agents.entries.raul.agentDir",
+    /is also the agentDir of "main"/,
+    /directory of its own/,
+  ],
+  [
     "a nested agentDir",
     dirs({ agentDir: "/s/x/deep" }, { agentDir: "/s/x" }),
     "agents.list[0].agentDir",
@@ -943,6 +950,7 @@ describe("accepting what looks similar", () => {
       "an open channel that says so",
       { channels: { irc: { dmPolicy: "open", allowFrom: ["*"], accounts: { a: { dmPolicy: "open" } } } } },
     ],
+    ["a workspace in its agent's own part of the state directory", dirs({ workspace: "agents/main/w" }, {})],
     ["one workspace for two", dirs({ workspace: "/w" }, { workspace: "/w" })],
     [
       "a sessions file, as older configurations name it",
