@@ -50,6 +50,7 @@ import { makeInTurn } from "./in-turn.ts";
 import type { LiveConfig } from "./live-config.ts";
 import type { ChannelDesk } from "./channels/channel-desk.ts";
 import type { Mcp } from "./mcp.ts";
+import type { CommandTools } from "./tools/host-tools.ts";
 import type { Models } from "./models.ts";
 import { changeRoster, type RosterParts } from "./roster-changes.ts";
 import { reloadSecrets } from "./reload-secrets.ts";
@@ -74,6 +75,7 @@ export interface ConfigDeskDeps {
   readonly heartbeats: Pick<Heartbeats, "follow">;
   readonly channels: Pick<ChannelDesk, "changed" | "readSecrets">;
   readonly mcp: Pick<Mcp, "changed" | "readSecrets">;
+  readonly commands: Pick<CommandTools, "checkSandboxes">;
   readonly edge: () => Pick<EdgeForKernel, "configure" | "readSecrets"> | undefined;
   readonly publish: (event: GatewayEvent) => void;
   /** Stops the gateway, to be started again. Absent: nobody would. */
@@ -263,6 +265,8 @@ export function makeConfigDesk(deps: ConfigDeskDeps): ConfigDesk {
     log.info({ ...told, by }, "config reload applied");
     const known = new Set(from.warnings.map(describeWarning));
     for (const line of config.warnings.map(describeWarning)) if (!known.has(line)) log.warn({}, `config: ${line}`);
+    // As at the start: nobody waits for it.
+    void deps.commands.checkSandboxes();
     audit({ type: "config_applied", subject: by, object: config.revision, detail: describe(summary) });
   }
 

@@ -355,6 +355,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     models,
     channels,
     mcp: threadTools.mcp,
+    commands: threadTools.commands,
     policy,
     heartbeats: clock.heartbeats,
     edge: () => edge,

@@ -6,6 +6,7 @@ import type { ResolvedConfig } from "../../runtime/config/resolved.ts";
 import type { Applied } from "../../runtime/supervisor/config-desk.ts";
 import { actor, moduleOf } from "../support/actors.ts";
 import { makeConfig, openGateway, type TestAgent, type TestGateway } from "../support/gateway.ts";
+import { execSettings } from "../support/exec-settings.ts";
 import { quietEdge } from "../support/quiet-edge.ts";
 
 const held = (id: string, more: Partial<TestAgent> = {}): TestAgent => ({ id, ...actor("holder"), ...more });
@@ -66,6 +67,17 @@ test("what a change brings to be warned of is in the log, once", async () => {
   expect(told()).toEqual(['config: agents.list[0].model: is "gpt", which names no provider → Name one.']);
   await change(gateway, [{ id: "main", module: "echo" }], { warnings });
   expect(told()).toHaveLength(1);
+});
+
+test("a sandbox that a change brings and that cannot be set up here is in the log, as one at the start is", async () => {
+  const gateway = await openGateway([{ id: "main", module: "echo" }]);
+  const box = { ...execSettings().box, image: "cloister.invalid/not-there" };
+  const boxed = { id: "main", module: "echo", sandboxMode: "all", exec: { ...execSettings(), backend: "docker", box } };
+  await change(gateway, [boxed as TestAgent]);
+  const told = () => gateway.logged.filter(({ message }) => message.startsWith("a sandbox cannot be set up"));
+  await expect
+    .poll(told, { timeout: 30_000 })
+    .toMatchObject([{ level: "warn", fields: { agents: ["main"], backend: "docker", reason: expect.any(String) } }]);
 });
 
 describe("W-10: an agent that is removed", () => {

@@ -58,7 +58,7 @@ export interface CommandTools {
   /** Ends the command that the task tells of. */
   end(task: Pick<TimerRow, "id" | "agentId" | "sessionKey">): Promise<CommandEnding>;
   readonly probe: (this: void, asked: ProbeAsked) => Promise<BackendState>;
-  /** Says in the log which sandboxes of the configuration cannot be set up here. Never rejects. */
+  /** Says in the log which sandboxes of the configuration cannot be set up here, of each agent once for each reason. Never rejects. */
   checkSandboxes(): Promise<void>;
 }
 
@@ -201,6 +201,9 @@ export function makeHostTools({
     },
   };
 
+  /** Why the sandbox of an agent cannot be set up, as the log has it. */
+  const told = new Map<string, string>();
+
   const commands: CommandTools = {
     endTurn(entry, turn) {
       if (endCalls(entry, turn)) thread.tell((remote) => remote.endTurn(entry, turn));
@@ -228,6 +231,8 @@ export function makeHostTools({
       const alike = Map.groupBy(sandboxed, ({ exec: { backend, box } }) =>
         JSON.stringify(backend === "docker" ? [backend, box.image, box.setupCommand] : [backend]),
       );
+      const boxed = new Set(sandboxed.map(({ id }) => id));
+      for (const id of told.keys()) if (!boxed.has(id)) told.delete(id);
       const broken = new Map<string, { readonly backend: BoxBackend; readonly why: string; readonly ids: string[] }>();
       for (const [first, ...others] of alike.values()) {
         if (first === undefined) continue;
@@ -236,9 +241,13 @@ export function makeHostTools({
           works: false,
           why: toRefusal(error).message,
         }));
-        if (works) continue;
+        const ids = [first, ...others].map(({ id }) => id);
+        if (works) for (const id of ids) told.delete(id);
+        const untold = works ? [] : ids.filter((id) => told.get(id) !== why);
+        if (untold.length === 0) continue;
+        for (const id of untold) told.set(id, why);
         const found = broken.get(`${backend} ${why}`) ?? { backend, why, ids: [] };
-        found.ids.push(...[first, ...others].map(({ id }) => id));
+        found.ids.push(...untold);
         broken.set(`${backend} ${why}`, found);
       }
       for (const { ids, backend, why } of broken.values())

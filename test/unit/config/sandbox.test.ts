@@ -67,6 +67,14 @@ describe("the settings of a sandbox", () => {
       { defaults: { sandbox: { docker: { pidsLimit: 20 } } } },
     );
     expect(await execOf(shared)).toMatchObject({ box: { processesMax: 20, network: "none" } });
+    expect((await loadText(shared)).resolved.warnings).toMatchObject([
+      { path: "agents.list[0].sandbox.docker", message: expect.stringContaining("has no effect") },
+    ]);
+    const inherited = { defaults: { sandbox: { scope: "shared", docker: { pidsLimit: 20 } } } };
+    expect((await loadText(sandboxed({ docker: { pidsLimit: 3 } }, inherited))).resolved.warnings).toHaveLength(1);
+    expect((await loadText(sandboxed({}, inherited))).resolved.warnings).toEqual([]);
+    const own = sandboxed({ scope: "agent", docker: { pidsLimit: 3 } }, inherited);
+    expect((await loadText(own)).resolved.warnings).toEqual([]);
   });
 
   it.each([

@@ -283,6 +283,24 @@ describe("the sandboxes of a configuration", () => {
     ]);
   });
 
+  it("are told once for each reason, and again when they worked in between", async () => {
+    let why: string | undefined = "no engine answers";
+    const probe: ToolsForKernel["probe"] = async ({ backend }) =>
+      why === undefined ? { backend, works: true } : { backend, works: false, why };
+    const { host, logged } = open(ok, { probe }, {}, (id) => (id === "main" ? boxed("docker") : {}));
+    const look = async (now: string | undefined): Promise<readonly unknown[]> => {
+      why = now;
+      logged.length = 0;
+      await host.commands.checkSandboxes();
+      return logged.map((row) => ("reason" in row ? row.reason : undefined));
+    };
+    expect(await look("no engine answers")).toEqual(["no engine answers"]);
+    expect(await look("no engine answers")).toEqual([]);
+    expect(await look("no image")).toEqual(["no image"]);
+    expect(await look(undefined)).toEqual([]);
+    expect(await look("no image")).toEqual(["no image"]);
+  });
+
   it("F132: what a setupCommand wrote is in the log, as a warning where it failed", async () => {
     const { call, logged, handlers } = open(ok);
     await call();
