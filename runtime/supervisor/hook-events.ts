@@ -52,7 +52,7 @@ export interface HookEventsDeps {
   readonly nowMs: () => number;
 }
 
-export interface HookEvent extends Omit<HookMail, "runId"> {
+export interface HookEvent extends HookMail {
   /** The key of the request or the configuration that has it wait. */
   readonly key: string;
   readonly dedupe?: { readonly scope: string; readonly key: string };
@@ -70,10 +70,10 @@ export function makeHoldHook({ store, nowMs, ...deps }: HookEventsDeps): HoldHoo
   /** Those of an agent are counted: two at once one after the other. */
   const inTurn = makeInTurn();
 
-  const hold = async ({ key, dedupe, name, agentId, sessionKey, via, body, ttlMs, ...of }: HookEvent) => {
+  const hold = async ({ key, dedupe, name, agentId, sessionKey, via, body, ttlMs, runId: given, ...of }: HookEvent) => {
     const atMs = await deps.heartbeatMs(agentId, key);
     const createdAtMs = nowMs();
-    const runId = deps.newRunId();
+    const runId = given ?? deps.newRunId();
     const { total } = await store.timers({ agentId, isHook: true, limit: 1 });
     if (total >= limits.waitingHooksPerAgentMax) return full(agentId, atMs - createdAtMs, "messages of hooks wait for");
     const expires = ttlMs === undefined ? {} : { expiresAtMs: createdAtMs + ttlMs };

@@ -77,6 +77,16 @@ export interface Ingress extends ChannelMail, Pick<ProgramCalls, "call" | "calla
   said(said: Said): Promise<SaidResult>;
 }
 
+interface HookTarget {
+  readonly agentId: string;
+  readonly sessionKey: string;
+  readonly via: string;
+  /** Of a session of its own: its name, and that of the run which begins it. */
+  readonly freshId?: string;
+}
+
+const freshSession = (agentId: string, id: string): string => formatSessionKey(agentId, { type: "hook", id });
+
 export function makeIngress(deps: IngressDeps): Ingress {
   const { config, runs } = deps;
 
@@ -109,7 +119,7 @@ export function makeIngress(deps: IngressDeps): Ingress {
     async hook(request) {
       const target = hookTarget(request);
       if ("refusal" in target) return { status: "refused", refusal: target.refusal };
-      const { agentId, sessionKey, via } = target;
+      const { agentId, sessionKey, via, freshId } = target;
       const wishes = await readHookWishes(deps, request, target);
       const { name, message: body, trace, ttlMs, idempotencyKey, atHeartbeat } = request;
       const mail = {
@@ -119,21 +129,27 @@ export function makeIngress(deps: IngressDeps): Ingress {
         via,
         body,
         ...wishes,
+        ...(freshId === undefined ? {} : { runId: freshId }),
         ...(trace === undefined ? {} : { trace }),
         ...(ttlMs === undefined ? {} : { ttlMs }),
       };
       const dedupe = idempotencyKey === undefined ? {} : { dedupe: { scope: `hook:${agentId}`, key: idempotencyKey } };
-      const told = { agentId, sessionKey, matchedBy: request.agentId === undefined ? "default" : "hook.agentId" };
+      const told = (runId: string) => ({
+        agentId,
+        // Of a repeated request the session that the first one began, which has the run's name.
+        sessionKey: freshId === undefined ? sessionKey : freshSession(agentId, runId),
+        matchedBy: request.agentId === undefined ? "default" : "hook.agentId",
+      });
       if (atHeartbeat !== undefined) {
         const held = await deps.holdHook({ ...mail, ...dedupe, key: atHeartbeat });
-        return held.status === "refused" ? held : { ...held, ...told };
+        return held.status === "refused" ? held : { ...held, ...told(held.runId) };
       }
       const wake = request.isWake === true ? deps.wakePace.take(agentId, deps.nowMs()) : undefined;
       if (wake !== undefined && "retryAfterMs" in wake)
         return { status: "refused", refusal: tooManyWakes(agentId, wake.retryAfterMs) };
       const result = await accept({ ...hookAdmission(mail), ...dedupe });
       if (result.status !== "accepted") wake?.takeBack();
-      return result.status === "refused" ? result : { ...result, ...told };
+      return result.status === "refused" ? result : { ...result, ...told(result.runId) };
     },
 
     async said({ client, agentId, sessionKey, message, ttlMs, idempotencyKey, steers = false }) {
@@ -168,9 +184,7 @@ export function makeIngress(deps: IngressDeps): Ingress {
     },
   };
 
-  function hookTarget(
-    request: HookRequest,
-  ): { readonly agentId: string; readonly sessionKey: string; readonly via: string } | { readonly refusal: Refusal } {
+  function hookTarget(request: HookRequest): HookTarget | { readonly refusal: Refusal } {
     const named = request.agentId?.trim().toLowerCase();
     const { configuredSession, sessionKey } = request;
     const { defaultSessionKey } = config.hooks;
@@ -194,8 +208,10 @@ export function makeIngress(deps: IngressDeps): Ingress {
       const session = programs.namedSession(agentId, configuredSession);
       return "refusal" in session ? session : { agentId, ...right, ...session };
     }
-    if (meant === undefined)
-      return { agentId, ...right, sessionKey: formatSessionKey(agentId, { type: "hook", id: deps.newUuid() }) };
+    if (meant === undefined) {
+      const freshId = deps.newUuid();
+      return { agentId, ...right, freshId, sessionKey: freshSession(agentId, freshId) };
+    }
     // The one for all agents is each agent's own.
     const session = programs.namedSession(agentId, sessionKey ?? withoutAgent(meant));
     if ("refusal" in session) return session;

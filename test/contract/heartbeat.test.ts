@@ -264,6 +264,11 @@ describe("a hook that waits for the heartbeat", () => {
     expect(held).toMatchObject({ status: "accepted", sessionKey: "agent:main:main", atMs: startMs + 30 * minutes });
     const runId = "runId" in held ? held.runId : "";
     expect(await first.doors.hook({ ...event, idempotencyKey: "k" })).toMatchObject({ status: "duplicate", runId });
+    const { configuredSession: _main, ...fresh } = event;
+    const other = { ...fresh, name: "other", idempotencyKey: "other" };
+    const own = await first.doors.hook(other);
+    const { status: _accepted, atMs: _atMs, ...again } = own as Record<string, unknown>;
+    expect(await first.doors.hook(other)).toEqual({ ...again, status: "duplicate" });
     expect(await told(first)).toEqual([]);
     const { jobs } = await call(first, "cron.list");
     expect(jobs.filter(({ name }: { name: string }) => name === "backup")).toMatchObject([

@@ -158,6 +158,19 @@ describe("the session of a hook", () => {
     }
   });
 
+  test("is for a repeated one that the first one began", async () => {
+    const { post, gateway } = await open([]);
+    const ask = (key: string, more: object = {}) =>
+      post("agent", { message: "the backup is done", ...more }, { "idempotency-key": key });
+    const first = await ask("k");
+    await gateway.ended(first.json.runId);
+    const again = await ask("k");
+    expect(again.json).toMatchObject({ status: "duplicate", runId: first.json.runId });
+    expect(again.json.sessionKey).toBe(first.json.sessionKey);
+    expect(await gateway.store.session(again.json.sessionKey)).toMatchObject({ messages: 2 });
+    expect((await ask("other")).json.sessionKey).not.toBe(first.json.sessionKey);
+  });
+
   test("that a mapping makes of the payload is chosen by who sends it", async () => {
     const free = await open([byId], undefined, { sessionKeyPrefixes: ["hook:mail:"] });
     expect((await free.post("m", { id: 7 })).json.sessionKey).toBe("agent:main:hook:mail:7");
