@@ -133,7 +133,7 @@ const bindOption = (): Option =>
 export function addAgentEdits(agents: Command, { context, exit }: Pick<Shell, "context" | "exit">): void {
   agents
     .command("add [name]")
-    .description("add an agent to the configuration; asks for its name at a terminal")
+    .description("add an agent to the configuration; asks at a terminal for what is not named")
     .option("--workspace <dir>", "its folder (default: beside the others)")
     .option("--agent-dir <dir>", "where its own state is")
     .option("--model <provider/model>", "its model")

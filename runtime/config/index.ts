@@ -5,7 +5,7 @@ export { findPaths, findVariable, isInside, type Surroundings } from "./paths.ts
 export { indexPlaces, type PlaceIndex } from "./place-index.ts";
 export { isLoopback } from "./listen.ts";
 export { localSocketFile } from "./local-socket.ts";
-export { addAgent, bindAgent, removeAgent, unbindAgent, updateAgent } from "./agent-edits.ts";
+export { addAgent, bindAgent, parseBind, removeAgent, unbindAgent, updateAgent } from "./agent-edits.ts";
 export {
   type Authored,
   changeText,

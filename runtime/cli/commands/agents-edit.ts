@@ -12,6 +12,7 @@ import { ownFolders } from "../../supervisor/workspace/own-folders.ts";
 import { openFolders } from "../../supervisor/workspace/seed.ts";
 import { atGateway, changeConfig, type ChangedConfig, describeChange } from "../change-config.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
+import { type AgentWishes, askForAgent } from "../ask-agent.ts";
 import { parseIdentity, type WrittenIdentity } from "../identity-file.ts";
 import { readConfig } from "../read-config.ts";
 import { formatJson } from "../views/table.ts";
@@ -28,21 +29,23 @@ export interface AddOptions {
   readonly json?: boolean;
 }
 
-/** Asks for what was not given when a person is there and has not named the agent. */
+/** Asks a person who is there, unless something but a name was given. */
 export async function runAgentsAdd(
   context: CliContext,
   given: string | undefined,
   options: AddOptions,
 ): Promise<ExitCode> {
-  const { json, nonInteractive, bind = [], copyAuth, ...fields } = options;
-  if (copyAuth === true && context.options.url !== undefined)
+  const { json, nonInteractive, ...wishes } = options;
+  if (wishes.copyAuth === true && context.options.url !== undefined)
     throw failure(
       "CLOISTER_REQUEST_INVALID",
       "--copy-auth: found --url, and credentials are copied on the gateway's own machine alone",
       "leave one of the two out; without a copy the agent reads the default agent's",
     );
-  const isAsking = given === undefined && nonInteractive !== true && json !== true && canAsk(context);
-  const asked = { name: given ?? "", ...fields, ...(isAsking ? await askForAgent(context, fields) : {}) };
+  const isBare = Object.values(wishes).every((wish) => wish === undefined);
+  const isAsking = (given === undefined || isBare) && nonInteractive !== true && json !== true && canAsk(context);
+  const answers = isAsking ? await askFor(context, given, wishes) : {};
+  const { bind = [], copyAuth, ...asked } = { name: given ?? "", ...wishes, ...answers };
   if (asked.name.trim() === "")
     throw failure("CLOISTER_REQUEST_INVALID", "an agent needs a name", `${commandPrefix(context)} agents add work`);
   const id = agentIdOfName(asked.name);
@@ -62,6 +65,11 @@ export async function runAgentsAdd(
     for (const line of [`the agent ${id} is added`, ...describeChange(added), ...describeCopied(auth)])
       context.terminal.out(line);
   return 0;
+}
+
+async function askFor(context: CliContext, name: string | undefined, wishes: AgentWishes) {
+  const config = context.options.url === undefined ? await readConfig(context) : undefined;
+  return askForAgent(context, { ...(name === undefined ? {} : { name }), ...wishes }, config);
 }
 
 /** From the default agent, whose credentials all others read. */
@@ -243,13 +251,6 @@ function tell(context: CliContext, changed: Parameters<typeof describeChange>[0]
 }
 
 const canAsk = ({ terminal }: CliContext): boolean => terminal.isTty && terminal.input.isTTY === true;
-
-async function askForAgent(context: CliContext, given: Pick<AddOptions, "workspace" | "model">) {
-  const name = await ask(context, "Name of the agent: ");
-  const workspace = given.workspace ?? (await ask(context, "Workspace (empty: the usual place): "));
-  const model = given.model ?? (await ask(context, "Model (empty: the default): "));
-  return { name, ...(workspace === "" ? {} : { workspace }), ...(model === "" ? {} : { model }) };
-}
 
 async function ask({ terminal }: CliContext, question: string): Promise<string> {
   const lines = createInterface({ input: terminal.input, output: terminal.output });

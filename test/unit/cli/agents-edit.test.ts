@@ -122,6 +122,83 @@ it("agents add makes the agent's folders, for nobody else, and its files only wh
   expect(await readdir(path.join(home.stateDir, "workspace-bare"))).toEqual([]);
 });
 
+describe("agents add at a terminal", () => {
+  const added = async (): Promise<unknown> => {
+    const config: { agents: { list: unknown[] }; bindings?: unknown } = JSON5.parse(await readFile(file(), "utf8"));
+    return { agent: config.agents.list.at(-1), bindings: config.bindings };
+  };
+  /** Types each answer when its question is there. */
+  const talk = async (args: readonly string[], answers: readonly (readonly [question: string, answer: string])[]) => {
+    home.clear({ isTty: true });
+    const exit = home.run("agents", "add", ...args);
+    for (const [question, answer] of answers) {
+      await expect.poll(() => home.terminal.outText()).toContain(question);
+      home.terminal.input.write(`${answer}\n`);
+    }
+    return exit;
+  };
+  const accounts = { webhook: { accounts: { home: { token: "t0ken-of-home-1" } } } };
+
+  it("asks for what belongs to an agent, and for nothing that there is no choice of", async () => {
+    expect(
+      await talk(
+        ["Work"],
+        [
+          ["Workspace (empty: the usual place): ", ""],
+          ["Model (empty: the default): ", ""],
+        ],
+      ),
+    ).toBe(0);
+    expect(home.terminal.outText()).not.toMatch(/Name of|Copy|Accounts/);
+    expect(await added()).toEqual({ agent: { id: "work", name: "Work" } });
+  });
+
+  it("offers the default agent's credentials and the accounts that are set up", async () => {
+    await writeFile(file(), JSON.stringify({ agents: { list: [{ id: "main", default: true }] }, channels: accounts }));
+    const folder = path.join(home.stateDir, "agents/main/agent");
+    await mkdir(folder, { recursive: true });
+    const profiles = { "a:key": { type: "api_key", provider: "a", key: "canary-1" } };
+    await writeFile(path.join(folder, "auth-profiles.json"), JSON.stringify({ profiles }), { mode: 0o600 });
+    expect(
+      await talk(
+        [],
+        [
+          ["Name of the agent: ", "coding"],
+          ["Workspace", path.join(home.dir, "code")],
+          ["Model", "anthropic/claude-opus-4-6"],
+          ["Copy the keys and tokens of main? It reads them from there otherwise. [y/N] ", "y"],
+          ["Accounts whose messages it gets, of webhook:home (empty: none): ", "webhook:home"],
+        ],
+      ),
+    ).toBe(0);
+    expect(home.terminal.outText()).toContain("credentials that were copied: a:key");
+    expect(await added()).toEqual({
+      agent: {
+        id: "coding",
+        name: "coding",
+        workspace: path.join(home.dir, "code"),
+        model: "anthropic/claude-opus-4-6",
+      },
+      bindings: [{ agentId: "coding", match: { channel: "webhook", accountId: "home" } }],
+    });
+  });
+
+  it("refuses a name that is taken before it asks for more, and asks nothing where something else is given", async () => {
+    await expect(talk(["main"], [])).rejects.toMatchObject({
+      message: "the agent main is in the configuration already",
+    });
+    expect(home.terminal.outText()).toBe("");
+    for (const args of [
+      ["one", "--workspace", path.join(home.dir, "one")],
+      ["two", "--non-interactive"],
+      ["three", "--json"],
+    ]) {
+      expect(await talk(args, [])).toBe(0);
+      expect(home.terminal.outText()).not.toContain("empty");
+    }
+  });
+});
+
 describe("agents add --copy-auth", () => {
   const fileOf = (agent: string): string => path.join(home.stateDir, "agents", agent, "agent", "auth-profiles.json");
   const profiles = {
