@@ -70,7 +70,7 @@ async function buildThreads(): Promise<void> {
   });
   await build({
     ...shared,
-    input: { cloister: "actors/index.ts" },
+    input: { cloister: "actors/index.ts", channels: "channels/index.ts" },
     output: { dir: dist, format: "esm", entryFileNames: "[name].js" },
   });
 }

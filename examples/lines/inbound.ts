@@ -1,5 +1,5 @@
 /** `["said", id, place, sender, text, isMention]` as an `InboundEvent`. Pure. Undefined: the account's own. */
-import type { ChannelHost } from "../../channels/port.ts";
+import type { ChannelHost } from "cloister/channels";
 
 export type LinesEvent = Parameters<ChannelHost["receive"]>[0];
 

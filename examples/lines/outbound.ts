@@ -1,5 +1,5 @@
 /** Where a text goes, and what became of it. Pure. */
-import type { Peer, SendResult } from "../../channels/port.ts";
+import type { Peer, SendResult } from "cloister/channels";
 
 /** Undefined: no place that the server can have. */
 export function parsePlace({ kind, id }: Peer): string | undefined {

@@ -426,7 +426,7 @@ async function keepRunning(
     if (turn.aborted) failures = -1;
     if (signal.aborted) continue;
     const refusal = toRefusal(error);
-    if (refusal.code === "CLOISTER_CHANNEL_CREDENTIAL") {
+    if (refusal.code === "CLOISTER_CHANNEL_CREDENTIAL" || refusal.code === "CLOISTER_MODULE_INVALID") {
       become({ type: "failed", refusal });
       await untilOther(adapter, signal);
       failures = -1;

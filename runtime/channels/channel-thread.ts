@@ -1,11 +1,11 @@
 /** Entry of a channel's thread: the adapters of its accounts, and their credentials, are here and nowhere else. */
 import { setTimeout as pause } from "node:timers/promises";
-import type { BuiltChannel, SettingsByChannel } from "../../channels/built.ts";
+import { type BuiltChannel, isBuiltChannel, type SettingsByChannel } from "../../channels/built.ts";
 import type { AccountSettings, ChannelModule } from "../../channels/port.ts";
-import type { WithReferences } from "../broker/port.ts";
 import { serveTrustedThread } from "../thread/trusted-thread.ts";
 import { makeSecretReader } from "../broker/secret-refs.ts";
 import { serveAccounts } from "./accounts.ts";
+import { loadOwn } from "./load-own.ts";
 import type { ChannelInit, KernelForChannel } from "./port.ts";
 import { withSecrets } from "./with-secrets.ts";
 
@@ -20,16 +20,13 @@ const modules: {
   whatsapp: () => import("../../channels/whatsapp/index.ts"),
 };
 
-async function start<C extends BuiltChannel>(
-  { channel: name, accounts, stateDir, menu }: ChannelInit<C>,
-  remote: KernelForChannel,
-) {
-  const { channel } = await modules[name]();
+async function start({ channel: name, own, accounts, stateDir, menu }: ChannelInit, remote: KernelForChannel) {
+  const channel = own === undefined ? await loadBuilt(name) : await loadOwn(own);
   // Variables are texts by now: the main thread has them.
   const secrets = makeSecretReader(() => ({ stateDir, variables: {} }), Date.now);
   const served = serveAccounts(
-    withSecrets<SettingsByChannel[C]>(channel, secrets),
-    accounts as Readonly<Record<string, WithReferences<SettingsByChannel[C]> & AccountSettings>>,
+    withSecrets(channel, secrets),
+    accounts,
     remote,
     {
       nowMs: () => Date.now(),
@@ -46,6 +43,12 @@ async function start<C extends BuiltChannel>(
       return served.readSecrets();
     },
   };
+}
+
+/** Settings are what the configuration made for this channel. */
+async function loadBuilt(name: string): Promise<ChannelModule<AccountSettings>> {
+  if (!isBuiltChannel(name)) throw new TypeError(`there is no channel ${JSON.stringify(name)}`);
+  return (await modules[name]()).channel as ChannelModule<AccountSettings>;
 }
 
 serveTrustedThread<ChannelInit, KernelForChannel>(start);

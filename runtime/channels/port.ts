@@ -1,6 +1,6 @@
 /** What passes between the thread of a channel and the main thread. */
 import type { SecretsRead } from "../broker/secrets-read.ts";
-import type { BuiltChannel, ChannelAccounts } from "../../channels/built.ts";
+import type { OwnChannel } from "../../channels/own.ts";
 import type {
   AccountIdentity,
   AccountSettings,
@@ -19,9 +19,11 @@ import type {
 import type { WithReferences } from "../broker/port.ts";
 import type { Refusal } from "../kernel/errors.ts";
 
-export interface ChannelInit<C extends BuiltChannel = BuiltChannel> {
-  readonly channel: C;
-  readonly accounts: WithReferences<NonNullable<ChannelAccounts[C]>>;
+export interface ChannelInit {
+  readonly channel: string;
+  /** Absent: the channel is one of this version's. */
+  readonly own?: OwnChannel;
+  readonly accounts: Readonly<Record<string, WithReferences<AccountSettings>>>;
   /** Where references to secrets lead. */
   readonly stateDir: string;
   readonly menu: readonly MenuCommand[];

@@ -48,7 +48,7 @@ export function resolveAccounts<
   const channel = listChannels(draft.config).find((one) => one.channel === name);
   if (section === undefined || channel === undefined) return [];
   const defaultId = findDefaultAccount(channel);
-  const root: Path = ["channels", name];
+  const root = channel.path;
   const shared = { root, section, draft };
   const named = Object.entries(section.accounts);
   const accounts: readonly WrittenAccount<Own, Section>[] =

@@ -13,8 +13,8 @@ import { normalizeSender } from "../groups/index.ts";
 import { limits } from "../kernel/limits.ts";
 import { normalizeAccountId, normalizeAgentId } from "../routing/ids.ts";
 import { roomCase } from "../routing/session-key.ts";
-import { listChannels } from "./accounts.ts";
-import { formatPath, type Path } from "./issue.ts";
+import { type ChannelSection, listChannels } from "./accounts.ts";
+import { formatPath } from "./issue.ts";
 import type { Config } from "./schema.ts";
 import type { AgentEntry } from "./schema/agents.ts";
 import { channels as channelsSchema } from "./schema/channels.ts";
@@ -49,16 +49,17 @@ const roomsOf = (channel: string, keys: RuleKeys): RuleKeys["groups"] =>
 
 export function resolveGroups(config: Config): GroupsConfig {
   const accounts: Record<string, Record<string, AccountRules>> = {};
-  for (const { channel, section } of listChannels(config)) {
-    const rules: Record<string, AccountRules> = { "*": resolveRules(config, channel, section, undefined) };
-    for (const [name, own] of Object.entries(section.accounts))
-      rules[normalizeAccountId(name)] = resolveRules(config, channel, section, { name, own });
+  for (const at of listChannels(config)) {
+    const { channel, section } = at;
+    const rules: Record<string, AccountRules> = { "*": resolveRules(config, at, section, undefined) };
+    for (const [name, own] of Object.entries<RuleKeys>(section.accounts))
+      rules[normalizeAccountId(name)] = resolveRules(config, at, section, { name, own });
     accounts[channel] = rules;
   }
   const patterns = config.messages?.groupChat?.mentionPatterns;
   return {
     accounts,
-    fallback: resolveRules(config, anyChannel, {}, undefined),
+    fallback: resolveRules(config, { channel: anyChannel, path: ["channels", anyChannel] }, {}, undefined),
     broadcast: {
       entries: listBroadcasts(config).flatMap(({ key, entry, channel, peerId }) =>
         channel === undefined
@@ -72,13 +73,12 @@ export function resolveGroups(config: Config): GroupsConfig {
 
 function resolveRules(
   config: Config,
-  channel: string,
+  { channel, path: at }: Pick<ChannelSection, "channel" | "path">,
   section: RuleKeys,
   account: { readonly name: string; readonly own: RuleKeys } | undefined,
 ): AccountRules {
   const defaults = config.channels.defaults ?? {};
   const own: RuleKeys = account?.own ?? {};
-  const at: Path = ["channels", channel];
   // Other platforms have no guilds, and what their sections hold under this name was not checked.
   const guilds = channel === "discord" ? (own.guilds ?? section.guilds) : undefined;
   const keyOf = (name: string): string =>
@@ -245,7 +245,8 @@ export function listBroadcasts(config: Config): readonly ListedBroadcast[] {
   return Object.entries(entries).map(([key, entry]) => {
     const colon = key.indexOf(":");
     const prefix = key.slice(0, Math.max(0, colon)).trim().toLowerCase();
-    if (knownChannels.includes(prefix)) return { key, entry, channel: prefix, peerId: key.slice(colon + 1).trim() };
+    if (knownChannels.includes(prefix) || Object.hasOwn(config.channels.modules ?? {}, prefix))
+      return { key, entry, channel: prefix, peerId: key.slice(colon + 1).trim() };
     return { key, entry, channel: whatsappId.test(key.trim()) ? "whatsapp" : undefined, peerId: key.trim() };
   });
 }

@@ -17,7 +17,14 @@ export {
   valueOf,
   writeAuthored,
 } from "./change.ts";
-export { type AccountPlace, nameVariable, placeAccount, setKeys, switchAccount } from "./channel-edits.ts";
+export {
+  type AccountPlace,
+  isOwnChannel,
+  nameVariable,
+  placeAccount,
+  setKeys,
+  switchAccount,
+} from "./channel-edits.ts";
 export { setVariable } from "./file/env-file.ts";
 export { readVariables } from "./file/substitute.ts";
 export { applyEdits, mergePatch, parsePath } from "./edits.ts";

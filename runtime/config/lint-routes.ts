@@ -30,9 +30,10 @@ function warn(path: Path, message: string, remedy: string): ConfigWarning {
 
 /** A channel may come from elsewhere, so that an unknown name is no error; but a misspelt one never gets a message. */
 function lintChannelNames({ config }: Draft): ConfigWarning[] {
+  const known = [...knownChannels, ...Object.keys(config.channels.modules ?? {})];
   return resolveBindings(config).flatMap(({ index, match: { channel } }) => {
-    if (knownChannels.includes(channel)) return [];
-    const near = findNearest(channel, knownChannels);
+    if (known.includes(channel)) return [];
+    const near = findNearest(channel, known);
     return [
       warn(
         ["bindings", index, "match", "channel"],
@@ -57,9 +58,7 @@ function lintUnbound(channel: ChannelSection, table: RouteTable, agents: readonl
     .filter((account) => !bound.has(account))
     .map((account) =>
       warn(
-        channel.accountIds.length > 0
-          ? ["channels", channel.channel, "accounts", account]
-          : ["channels", channel.channel],
+        channel.accountIds.length > 0 ? [...channel.path, "accounts", account] : channel.path,
         `has no binding for the whole account: what no narrower binding claims goes to the default agent "${findDefaultAgentId(agents)}"`,
         `Add { agentId: "…", match: { channel: "${channel.channel}", accountId: "${account}" } } to bindings.`,
       ),

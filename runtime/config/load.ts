@@ -3,20 +3,24 @@
  * else asks: read → include → fill in variables → schema → sense → warnings. All problems of a stage are reported together.
  */
 import { availableParallelism, networkInterfaces } from "node:os";
-import { failure } from "../kernel/errors.ts";
+import { dirname } from "node:path";
+import { failure, toRefusal } from "../kernel/errors.ts";
+import { limits } from "../kernel/limits.ts";
 import { checkDraft } from "./check.ts";
 import type { Draft, Machine } from "./draft.ts";
 import { findInactive } from "./inactive.ts";
 import { type Composed, composeSource } from "./file/include.ts";
 import { configFailure, formatPath } from "./issue.ts";
 import { lintDraft } from "./lint.ts";
-import type { ConfigPaths, Env } from "./paths.ts";
+import { isMap } from "./is-map.ts";
+import { type FoundText, manifestFileOf } from "./own-channels.ts";
+import { type ConfigPaths, type Env, resolvePath } from "./paths.ts";
 import type { ConfigWarning } from "./resolved.ts";
 import type { Lines } from "./file/lines.ts";
 import { withWholeModels } from "./model-aliases.ts";
 import { readSource, readText, type Texts } from "./file/source.ts";
 import { hideVariables, joinVariables, readEnvText, type Substituted, substituteVariables } from "./file/substitute.ts";
-import { validateConfig } from "./validate.ts";
+import { validateConfig, valueAt } from "./validate.ts";
 
 export interface LoadInput extends ConfigPaths {
   readonly env: Env;
@@ -61,7 +65,13 @@ export async function loadConfig(input: LoadInput): Promise<LoadedFromFiles> {
   const envText = await readEnvText(paths.stateDir);
   const variables = joinVariables(env, envText, composed.value);
   const repeated = source?.lines.repeated ?? [];
-  const loaded = checkSource(composed, { paths, env: variables, machine, exists: source !== undefined, repeated });
+  const channelFiles = await readChannelFiles(composed.value, {
+    ...paths,
+    env: variables,
+    ...(texts === undefined ? {} : { texts }),
+  });
+  const exists = source !== undefined;
+  const loaded = checkSource(composed, { paths, env: variables, machine, exists, repeated, channelFiles });
   const { files } = loaded;
   return { ...loaded, isStill: () => hold(files, paths.stateDir, envText) };
 }
@@ -77,20 +87,46 @@ async function hold(files: Composed["files"], stateDir: string, envText: string 
   }
 }
 
-export interface CheckInput extends Pick<Draft, "paths" | "env" | "machine"> {
+/** What stands beside the modules of channels. Nothing of them runs. */
+async function readChannelFiles(
+  value: unknown,
+  { env, texts, homeDir, configPath }: Pick<LoadInput, "env" | "texts" | "homeDir" | "configPath">,
+): Promise<Draft["channelFiles"]> {
+  const written = valueAt(["channels", "modules"], value);
+  if (!isMap(written)) return new Map();
+  const sections = Object.values(written).filter(isMap).slice(0, limits.ownChannelsMax);
+  const modules = sections.flatMap(({ module }) => (typeof module === "string" ? [module] : []));
+  const { value: named } = substituteVariables(modules, env);
+  const files = (named as readonly string[]).map((module) =>
+    resolvePath(module, { homeDir, baseDir: dirname(configPath) }),
+  );
+  const found = files.map(async (module) => [module, await readChannelText(manifestFileOf(module), texts)] as const);
+  return new Map(await Promise.all(found));
+}
+
+async function readChannelText(file: string, texts: Texts = new Map()): Promise<FoundText> {
+  try {
+    const text = texts.get(file) ?? (await readText(file));
+    return text === undefined ? { problem: "there is no such file" } : { text };
+  } catch (error) {
+    return { problem: toRefusal(error).message };
+  }
+}
+
+export interface CheckInput extends Pick<Draft, "paths" | "env" | "machine" | "channelFiles"> {
   readonly exists: boolean;
   readonly repeated: Lines["repeated"];
 }
 
 /** The part of loading that touches no disk. Throws `CLOISTER_CONFIG_INVALID`. */
 export function checkSource(composed: Composed, input: CheckInput): LoadedConfig {
-  const { paths, env, machine } = input;
+  const { paths, env, machine, channelFiles } = input;
   const { value, filled, values, missing } = substituteVariables(composed.value, env);
   const hidden = <T extends ConfigWarning>(told: readonly T[]): T[] => told.map((one) => hideIn(one, values));
   const written = { value, filled, places: composed.places };
   const verdict = validateConfig(written);
   if (!verdict.ok) throw configFailure(paths.configPath, hidden([...composed.issues, ...verdict.issues]));
-  const draft: Draft = { config: withWholeModels(verdict.config), written, missing, paths, env, machine };
+  const draft: Draft = { config: withWholeModels(verdict.config), written, missing, paths, env, machine, channelFiles };
   const issues = [...composed.issues, ...checkDraft(draft)];
   if (issues.length > 0) throw configFailure(paths.configPath, hidden(issues));
   const inactive = findInactive(value);

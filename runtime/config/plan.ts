@@ -210,6 +210,7 @@ const rules: Rule = {
     jobPosts: live("cron"),
     webhook: live("channels.webhook"),
     channels: live("channels"),
+    ownChannels: live("channels.modules"),
     models: live("models"),
     mcp: live("mcp"),
     groups: live("channels"),

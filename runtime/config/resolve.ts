@@ -17,6 +17,7 @@ import { inheritedTools, toolsOf } from "./agent-tools.ts";
 import { findGatewayAuth, readCredential } from "./credentials.ts";
 import { resolveChannelModels } from "./channel-models.ts";
 import { resolveChannels } from "./channels/index.ts";
+import { resolveOwnChannels } from "./channels/own.ts";
 import type { Draft } from "./draft.ts";
 import { haveOwnHeartbeats, resolveHeartbeat } from "./heartbeat.ts";
 import { resolveBlocks, resolvePause } from "./blocks.ts";
@@ -120,6 +121,7 @@ export function resolveConfig(loaded: LoadedConfig, overrides: ConfigOverrides =
     hooks: resolveHooks(draft),
     webhook: resolveWebhook(draft),
     channels: resolveChannels(draft),
+    ownChannels: resolveOwnChannels(draft),
     jobs: { enabled: draft.config.cron.enabled },
     jobPosts: resolveJobPosts(draft),
     typing: resolveTyping(config.agents.defaults),

@@ -4,6 +4,8 @@
  */
 import type { ResetRule } from "../store/port.ts";
 import type { ChannelAccounts } from "../../channels/built.ts";
+import type { OwnChannel } from "../../channels/own.ts";
+import type { AccountSettings } from "../../channels/port.ts";
 import type { Delivery, Policy, SessionToolsVisibility } from "../../auth/policy.ts";
 import type { SendPolicy } from "../../auth/send-policy.ts";
 import type { AuthSettings, HookMapping, LoginRule, WebhookSettings } from "../edge/settings.ts";
@@ -373,6 +375,8 @@ export interface ResolvedConfig {
   };
   /** Accounts of the channels that this version has; goes to their threads and nowhere else: it holds credentials. */
   readonly channels: WithReferences<ChannelAccounts>;
+  /** Channels of the operator's own that can be used, by their names, with their accounts that are switched on: as `channels`. */
+  readonly ownChannels: Readonly<Record<string, OwnChannelAccounts>>;
   /** Where models are; goes to the broker and nowhere else: it holds keys. */
   readonly models: Pick<
     ModelSettings,
@@ -391,6 +395,10 @@ export interface ResolvedConfig {
   readonly warnings: readonly ConfigWarning[];
   /** Features that the file configures and that this version does not have. */
   readonly notActive: readonly string[];
+}
+
+export interface OwnChannelAccounts extends OwnChannel {
+  readonly accounts: Readonly<Record<string, WithReferences<AccountSettings>>>;
 }
 
 export interface ConfigWarning {

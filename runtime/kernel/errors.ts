@@ -255,7 +255,7 @@ export const errorRegister = {
   },
   CLOISTER_GATEWAY_UNREACHABLE: { summary: "No gateway answers at this address.", retry: "later", http: 503 },
   CLOISTER_MODULE_INVALID: {
-    summary: "An actor module is missing, does not parse or has no valid default export.",
+    summary: "The module of an actor or a channel is missing, does not parse or has no valid default export.",
     retry: "after-change",
     http: 500,
   },

@@ -634,6 +634,8 @@ export const limits = {
   channelMediaMs: 60_000,
   /** Files that the thread of a channel fetches at once, and sends at once: each is in its memory whole. */
   channelFilesAtOnce: 4,
+  /** Channels of the operator's own (config: `channels.modules`): each has a thread. */
+  ownChannelsMax: 16,
   channelInboxMessagesMax: 200,
   /** Files that leave with one answer, and buttons below it: rows of both that a screen still shows. */
   channelFilesMax: 10,

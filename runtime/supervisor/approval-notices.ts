@@ -14,7 +14,7 @@ import type { Logger } from "./driver.ts";
 import type { Post } from "./post.ts";
 
 export interface ApprovalNoticesDeps {
-  readonly config: Pick<ResolvedConfig, "commands" | "channelDefaults" | "accountsOn" | "bindings">;
+  readonly config: Pick<ResolvedConfig, "commands" | "channelDefaults" | "accountsOn" | "bindings" | "ownChannels">;
   readonly rpc: KernelForEdge["rpc"];
   readonly post: Post;
   readonly carriesAnswers: (channel: string, accountId: string) => boolean;
@@ -40,7 +40,7 @@ export function makeApprovalNotices(deps: ApprovalNoticesDeps): ApprovalNotices 
   const placesOf = (agentId: string | undefined): readonly ChannelRoute[] =>
     config.commands.text
       ? ownerRoutes(config, agentId).filter(
-          ({ channel, peerKind }) => peerKind === "direct" && vouchesForSenders(channel),
+          ({ channel, peerKind }) => peerKind === "direct" && vouchesForSenders(config, channel),
         )
       : [];
 

@@ -1,7 +1,7 @@
 /** A text leaves through its channel: handed to the thread of that, or to the edge, which holds the webhook's client. */
-import { builtChannels, isBuiltChannel } from "../../channels/built.ts";
 import { takeMediaLines, withButtonWords } from "../../channels/media.ts";
 import type { Button, OutboundMessage, SendResult } from "../../channels/port.ts";
+import { findManifest, type WithOwnChannels } from "../config/manifests.ts";
 import type { EdgeForKernel } from "../edge/port.ts";
 import { urlChannel } from "../kernel/envelope.ts";
 import { failure } from "../kernel/errors.ts";
@@ -27,11 +27,14 @@ export type MessageOf = (
   buttons?: readonly Button[],
 ) => OutboundMessage;
 
-export function makeMessageOf(workspaceOf: (agentId: string) => string | undefined): MessageOf {
+export function makeMessageOf(
+  config: WithOwnChannels,
+  workspaceOf: (agentId: string) => string | undefined,
+): MessageOf {
   /** Files are named in lines of the text, so that what is kept and sent again has them as well. */
   const contentOf = (channel: string, agentId: string, text: string): Pick<OutboundMessage, "text" | "files"> => {
     const workspace = workspaceOf(agentId);
-    if (workspace === undefined || !carriesFiles(channel)) return { text };
+    if (workspace === undefined || !carriesFiles(config, channel)) return { text };
     const { text: said, paths } = takeMediaLines(text, limits.channelFilesMax);
     return paths.length === 0 ? { text } : { text: said, files: paths.map((path) => ({ workspace, path })) };
   };
@@ -75,5 +78,5 @@ export function makePost(
 }
 
 /** Whether files leave through this channel. */
-export const carriesFiles = (channel: string): boolean =>
-  isBuiltChannel(channel) && builtChannels[channel].capabilities.media;
+export const carriesFiles = (config: WithOwnChannels, channel: string): boolean =>
+  findManifest(config, channel)?.capabilities.media === true;

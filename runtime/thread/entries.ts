@@ -24,6 +24,10 @@ export function entryUrl(name: TrustedEntry, base: string = import.meta.url): UR
   return base.endsWith(".ts") ? new URL(sources[name], base) : new URL(`${name}.js`, bundleFolder(base));
 }
 
+/** What modules of channels import as `cloister/channels`. */
+export const channelDoorUrl = (base: string = import.meta.url): URL =>
+  base.endsWith(".ts") ? new URL("../../channels/index.ts", base) : new URL("channels.js", bundleFolder(base));
+
 /** `dist/` with its built files; the sources use it as well, for what cells run. */
 export function distFolder(base: string = import.meta.url): string {
   return fileURLToPath(base.endsWith(".ts") ? new URL("../../dist", base) : bundleFolder(base)).replace(

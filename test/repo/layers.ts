@@ -34,6 +34,8 @@ export const rooms: readonly Room[] = [
     places: [
       "channels/port.ts",
       "channels/built.ts",
+      "channels/own.ts",
+      "channels/index.ts",
       "channels/telegram/manifest.ts",
       "channels/discord/manifest.ts",
       "channels/slack/manifest.ts",
@@ -340,6 +342,7 @@ export const rooms: readonly Room[] = [
       "kernel",
       "channel-port",
       "channels-protocol",
+      "entries",
       "chunks",
       "download",
       "thread",
@@ -354,7 +357,7 @@ export const rooms: readonly Room[] = [
       { room: "irc", why: "the entry loads the channel that is configured" },
       { room: "whatsapp", why: "the entry loads the channel that is configured" },
     ],
-    node: ["node:timers/promises"],
+    node: ["node:module", "node:timers/promises", "node:url"],
   },
   {
     name: "telegram",
@@ -411,8 +414,8 @@ export const rooms: readonly Room[] = [
     name: "example-channel",
     layer: 4,
     places: ["examples/lines"],
-    why: "The channel that the guide writes: pure in both directions, and its I/O.",
-    only: ["channel-port", "kernel"],
+    why: "The channel that the guide writes, outside of the program: it has the public door alone.",
+    only: [],
     node: ["node:crypto", "node:net"],
   },
   {

@@ -142,6 +142,7 @@ export function makeConfig(
     },
     hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false, mappings: [] },
     channels: {},
+    ownChannels: {},
     typing: { intervalMs: 6_000 },
     channelModels: {},
     ackReactions: { removed: false, usual: { direct: false, rooms: "mentions" }, byChannel: {} },

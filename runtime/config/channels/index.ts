@@ -6,6 +6,7 @@ import type { Draft } from "../draft.ts";
 import type { ConfigWarning } from "../resolved.ts";
 import { readDiscord } from "./discord.ts";
 import { readIrc } from "./irc.ts";
+import { lintOwnChannels } from "./own.ts";
 import { readSlack } from "./slack.ts";
 import { readTelegram } from "./telegram.ts";
 import { readWhatsApp } from "./whatsapp.ts";
@@ -27,9 +28,12 @@ export function resolveChannels(draft: Draft): WithReferences<ChannelAccounts> {
 
 /** What is configured and cannot be used. */
 export function lintChannels(draft: Draft): ConfigWarning[] {
-  return Object.values(readers).flatMap((read) =>
-    read(draft).flatMap(([, found]) => ("warning" in found ? [found.warning] : [])),
-  );
+  return [
+    ...Object.values(readers).flatMap((read) =>
+      read(draft).flatMap(([, found]) => ("warning" in found ? [found.warning] : [])),
+    ),
+    ...lintOwnChannels(draft),
+  ];
 }
 
 function usableOf(found: AccountResults<object>): Readonly<Record<string, object>> {

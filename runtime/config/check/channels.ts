@@ -1,6 +1,8 @@
 /** Whether the accounts of channels can be used as they are written. What lacks a credential stays closed. Source: behaviour §1.8, §2.4. */
 import { normalizeAccountId } from "../../routing/ids.ts";
-import { type ChannelSection, listChannels } from "../accounts.ts";
+import { builtChannels } from "../../../channels/built.ts";
+import { urlChannel } from "../../kernel/envelope.ts";
+import { type ChannelSection, listChannels, pathOfOwn } from "../accounts.ts";
 import { readCredential } from "../credentials.ts";
 import type { Draft } from "../draft.ts";
 import { type ConfigIssue, formatPath, type Path } from "../issue.ts";
@@ -14,19 +16,48 @@ export function checkChannels(draft: Draft): ConfigIssue[] {
       ...checkDefaultAccount(channel, draft),
       ...checkOpenPolicy(channel, draft),
     ]),
+    ...checkOwnNames(draft),
     ...checkWebhook(draft),
     ...checkSlackIds(draft),
   ];
 }
 
-function checkAccountIds({ channel, section }: ChannelSection, draft: Draft): ConfigIssue[] {
+/** Names that mean something else where a channel is named. */
+const otherNames: ReadonlySet<string> = new Set([
+  ...Object.keys(builtChannels),
+  "webhook",
+  "webchat",
+  "web",
+  urlChannel,
+  "internal",
+  "unknown",
+  "last",
+  "none",
+  "owner",
+]);
+
+/** Two channels of one name would share their rules, their accounts and their sessions. */
+function checkOwnNames(draft: Draft): ConfigIssue[] {
+  const { modules = {}, ...sections } = draft.config.channels;
+  return Object.keys(modules).flatMap((name) => {
+    const isTaken = otherNames.has(name);
+    if (!isTaken && !Object.hasOwn(sections, name)) return [];
+    const message = isTaken
+      ? `has a name that is taken: "${name}"`
+      : `is the channel "${name}", which channels.${name} already is`;
+    const remedy = isTaken ? "Give the channel another name, in its channel.json as well." : "Remove one of them.";
+    return [makeIssue([...pathOfOwn(name)], message, remedy, draft.written, "without-value")];
+  });
+}
+
+function checkAccountIds({ path: at, section }: ChannelSection, draft: Draft): ConfigIssue[] {
   const seen = new Map<string, string>();
   return Object.keys(section.accounts).flatMap((name) => {
     const id = normalizeAccountId(name);
     const first = seen.get(id);
     seen.set(id, first ?? name);
     if (first === undefined) return [];
-    const path: Path = ["channels", channel, "accounts", name];
+    const path: Path = [...at, "accounts", name];
     return [
       makeIssue(
         path,
@@ -39,25 +70,18 @@ function checkAccountIds({ channel, section }: ChannelSection, draft: Draft): Co
   });
 }
 
-function checkDefaultAccount({ channel, accountIds, defaultAccount }: ChannelSection, draft: Draft): ConfigIssue[] {
+function checkDefaultAccount({ path, accountIds, defaultAccount }: ChannelSection, draft: Draft): ConfigIssue[] {
   if (defaultAccount === undefined || accountIds.length === 0 || accountIds.includes(defaultAccount)) return [];
   const near = findNearest(defaultAccount, accountIds);
   const remedy = near === undefined ? `Use one of: ${accountIds.join(", ")}.` : `Did you mean "${near}"?`;
-  return [
-    makeIssue(
-      ["channels", channel, "defaultAccount"],
-      `names no account of channels.${channel}`,
-      remedy,
-      draft.written,
-    ),
-  ];
+  return [makeIssue([...path, "defaultAccount"], `names no account of ${formatPath(path)}`, remedy, draft.written)];
 }
 
 /** An open door has to be said twice, since everybody who finds the account can then talk to the agent. */
-function checkOpenPolicy({ channel, section }: ChannelSection, draft: Draft): ConfigIssue[] {
+function checkOpenPolicy({ path: at, section }: ChannelSection, draft: Draft): ConfigIssue[] {
   const scopes = [
-    { path: ["channels", channel], own: section },
-    ...Object.entries(section.accounts).map(([name, own]) => ({ path: ["channels", channel, "accounts", name], own })),
+    { path: at, own: section },
+    ...Object.entries(section.accounts).map(([name, own]) => ({ path: [...at, "accounts", name], own })),
   ];
   return scopes.flatMap(({ path, own }) => {
     const allowed = own.allowFrom ?? section.allowFrom ?? [];

@@ -152,7 +152,7 @@ const streaming = () =>
     error: `must be one of ${previewModes.join(", ")}, or { mode: … }`,
   });
 
-const chunkKeys = {
+export const chunkKeys = {
   textChunkLimit: key(
     "Characters of one sent message; 4000 by default, and never more than the platform takes.",
     z.int().min(100).max(limits.textChunkMax).optional(),

@@ -10,6 +10,7 @@ import {
   implicitMentions,
   webAddress,
 } from "./channel-keys.ts";
+import { ownChannels } from "./channel-own.ts";
 import { slack } from "./channel-slack.ts";
 import { telegram } from "./channel-telegram.ts";
 import { whatsapp } from "./channel-whatsapp.ts";
@@ -74,6 +75,10 @@ export const channels = z
     nostr: platform("nostr"),
     feishu: platform("feishu"),
     webchat: platform("webchat"),
+    modules: key(
+      "Channels of your own, by their names: modules that run in threads of their own (docs/guides/write-a-channel.md). What `channel.json` names under `settings` stands beside the keys that every channel has.",
+      ownChannels().optional(),
+    ),
     defaults: key(
       "What every channel inherits.",
       z

@@ -2,7 +2,6 @@
  * A message that an agent has got is acknowledged with a reaction, where the configuration wants one and the platform has some: once, beside the
  * message's own way, so that what the platform makes of it concerns no turn. Source: behaviour §1.3, §1.8.
  */
-import { builtChannels, isBuiltChannel } from "../../../channels/built.ts";
 import type { InboundEvent } from "../../../channels/port.ts";
 import type { ChannelForKernel } from "../../channels/port.ts";
 import { findByAccount } from "../../config/by-account.ts";
@@ -12,12 +11,14 @@ import { toRefusal } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { Logger } from "../driver.ts";
 import type { Runs } from "../runs.ts";
+import type { ChannelDesk } from "./channel-desk.ts";
 import { placeKey } from "./place-key.ts";
 
 export interface AckReactionDeps {
   readonly settings: () => ResolvedConfig["ackReactions"];
   /** Of the agent's identity. */
   readonly emojiOf: (agentId: string) => string | undefined;
+  readonly manifestOf: ChannelDesk["manifest"];
   readonly remoteOf: (channel: string) => Pick<ChannelForKernel, "act"> | undefined;
   readonly runs: Pick<Runs, "wait">;
   readonly log: Pick<Logger, "warn" | "debug">;
@@ -40,7 +41,15 @@ export interface AckReactions {
 const keyOf = ({ channel, accountId, peer, messageId }: Place): string =>
   `${placeKey({ channel, accountId, peer })}\n${messageId}`;
 
-export function makeAckReactions({ settings, emojiOf, remoteOf, runs, log, ending }: AckReactionDeps): AckReactions {
+export function makeAckReactions({
+  settings,
+  emojiOf,
+  manifestOf,
+  remoteOf,
+  runs,
+  log,
+  ending,
+}: AckReactionDeps): AckReactions {
   /** Messages with an acknowledgement on its way or to be taken back. */
   const open = new Set<string>();
   /** Accounts of which the log has said that a reaction failed. */
@@ -88,7 +97,7 @@ export function makeAckReactions({ settings, emojiOf, remoteOf, runs, log, endin
   return {
     taken(event, result) {
       const { channel, messageId } = event;
-      const canReact = isBuiltChannel(channel) && builtChannels[channel].capabilities.reactions;
+      const canReact = manifestOf(channel)?.capabilities.reactions === true;
       if (!canReact || messageId === undefined || open.size >= limits.ackReactionsMax) return;
       const emoji = emojiFor(event, result);
       if (emoji === "") return;

@@ -8,7 +8,6 @@
  * the next, says nothing twice: as long as it writes the same, it goes on behind what was said; where it writes something else, from there.
  * One that may have left when the process ended is sent again under its key. Source: behaviour §5.4; docs/adr/0066-pieces-of-answers.md.
  */
-import { builtChannels, isBuiltChannel } from "../../../channels/built.ts";
 import { lengthIn } from "../../../channels/chunks.ts";
 import type { ResolvedConfig } from "../../config/resolved.ts";
 import type { ChannelClock } from "../../channels/port.ts";
@@ -28,7 +27,7 @@ import type { ResponsePrefix } from "./response-prefix.ts";
 export interface BlocksDeps {
   readonly rules: () => ResolvedConfig["blocks"];
   readonly pauseOf: (agentId: string) => { readonly minMs: number; readonly maxMs: number } | undefined;
-  readonly channels: Pick<ChannelDesk, "settings">;
+  readonly channels: Pick<ChannelDesk, "manifest" | "settings">;
   readonly runs: Pick<Runs, "follow">;
   readonly store: Pick<Store, "keepBlock" | "blocks">;
   readonly whyNoSending: WhyNoSending;
@@ -162,9 +161,7 @@ export function makeBlocks({
     blocks: ReturnType<BlocksDeps["rules"]>,
   ): PieceSizes {
     const { channel, accountId } = route;
-    const { max, unit } = isBuiltChannel(channel)
-      ? builtChannels[channel].text
-      : { max: blocks.charsMax, unit: "utf16" as const };
+    const { max, unit } = channels.manifest(channel)?.text ?? { max: blocks.charsMax, unit: "utf16" as const };
     const { textChunkLimit = max } = channels.settings(channel, accountId) ?? {};
     const prefix = lengthOf(said) === 0 ? prefixOf(about.agentId, route) : "";
     const prefixChars = prefix === "" ? 0 : lengthIn(unit, prefix) + 1;

@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { joinSecretsRead, nothingRead, type SecretsRead } from "../../broker/secrets-read.ts";
-import { type BuiltChannel, builtChannels, type ChannelAccounts, isBuiltChannel } from "../../../channels/built.ts";
+import { builtChannels, type ChannelAccounts, isBuiltChannel } from "../../../channels/built.ts";
 import type {
   AccountSettings,
   ChannelAction,
@@ -20,11 +20,14 @@ import type {
   AttemptResult,
   ChannelClock,
   ChannelForKernel,
+  ChannelInit,
   FetchResult,
   MediaPlace,
   ProbeResult,
 } from "../../channels/port.ts";
 import type { WithReferences } from "../../broker/port.ts";
+import { findManifest } from "../../config/manifests.ts";
+import type { ResolvedConfig } from "../../config/resolved.ts";
 import { failure, isCoded, toRefusal } from "../../kernel/errors.ts";
 import type { makeAuditNote } from "../audit-trail.ts";
 import type { Logger } from "../driver.ts";
@@ -36,6 +39,7 @@ import { makeTyping, type TypingDeps } from "./typing.ts";
 
 export interface ChannelDeskDeps {
   readonly accounts: () => WithReferences<ChannelAccounts>;
+  readonly ownChannels: () => ResolvedConfig["ownChannels"];
   /** Where references to secrets lead. */
   readonly stateDir: string;
   /** For platforms that show one; as it is when their thread starts. */
@@ -61,7 +65,7 @@ export interface AccountView {
 }
 
 export interface ChannelView {
-  readonly channel: BuiltChannel;
+  readonly channel: string;
   readonly manifest: ChannelManifest;
   /** How often its thread was lost since it was configured as it is. */
   readonly restarts: number;
@@ -78,6 +82,8 @@ export interface ChannelDesk {
   /** The configuration is another one: channels whose accounts changed begin anew. */
   changed(): void;
   has(channel: string, accountId: string): boolean;
+  /** Undefined: there is no such channel. */
+  manifest(channel: string): ChannelManifest | undefined;
   /** As `Outbox.send`. @throws CLOISTER_CHANNEL_UNKNOWN */
   send(message: OutboundMessage, leftAtMs?: number): Promise<SendResult>;
   /** As `Outbox.sendOnce`. @throws CLOISTER_CHANNEL_UNKNOWN */
@@ -101,16 +107,18 @@ export interface ChannelDesk {
   close(): Promise<void>;
 }
 
-interface Running {
-  readonly accounts: WithReferences<NonNullable<ChannelAccounts[BuiltChannel]>>;
+/** What a channel's thread is told. */
+type Told = Pick<ChannelInit, "accounts" | "own">;
+
+interface Running extends Told {
   readonly life: ChannelLife;
 }
 
 export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
   const { clock, log } = deps;
-  const running = new Map<BuiltChannel, Running>();
+  const running = new Map<string, Running>();
   /** Kept when a channel begins anew: what waits in it waits on. */
-  const outboxes = new Map<BuiltChannel, Outbox>();
+  const outboxes = new Map<string, Outbox>();
   /** Parts of texts in flight that have arrived, by the key of the text. */
   const parts = new Map<string, number>();
   const ending = new AbortController();
@@ -118,11 +126,34 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
   let settled: Promise<unknown> = Promise.resolve();
   let isStarted = false;
 
-  const remoteOf = (channel: string) => (isBuiltChannel(channel) ? running.get(channel)?.life.remote() : undefined);
+  const remoteOf = (channel: string) => running.get(channel)?.life.remote();
+
+  const manifestOf: ChannelDesk["manifest"] = (channel) => findManifest({ ownChannels: deps.ownChannels() }, channel);
+
+  /** Undefined: the channel is not configured, or not known. */
+  function toldOf(channel: string): Told | undefined {
+    if (isBuiltChannel(channel)) {
+      const accounts = deps.accounts()[channel];
+      return accounts === undefined ? undefined : { accounts };
+    }
+    const own = deps.ownChannels();
+    const found = Object.hasOwn(own, channel) ? own[channel] : undefined;
+    if (found === undefined) return undefined;
+    const { accounts, module, manifest } = found;
+    return { accounts, own: { module, manifest } };
+  }
+
+  const accountsOf = (channel: string): Told["accounts"] => toldOf(channel)?.accounts ?? {};
 
   /** Names of accounts come from outside as well: `constructor` is none. */
-  const hasAccount = (channel: BuiltChannel, accountId: string): boolean =>
-    Object.hasOwn(deps.accounts()[channel] ?? {}, accountId);
+  const hasAccount = (channel: string, accountId: string): boolean => Object.hasOwn(accountsOf(channel), accountId);
+
+  /** @throws CLOISTER_CHANNEL_UNKNOWN */
+  function known(channel: string): ChannelManifest {
+    const manifest = manifestOf(channel);
+    if (manifest === undefined) throw unknownChannel(channel, Object.keys(deps.ownChannels()));
+    return manifest;
+  }
 
   async function attempt(message: OutboundMessage, fromPart: number): Promise<AttemptResult> {
     const remote = remoteOf(message.channel);
@@ -150,8 +181,8 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
       envelopeId: idempotencyKey,
     });
 
-  const outboxOf = (channel: BuiltChannel): Outbox => {
-    const { dedupesSendsMs } = builtChannels[channel];
+  const outboxOf = (channel: string): Outbox => {
+    const { dedupesSendsMs } = known(channel);
     const found = outboxes.get(channel) ?? makeOutbox({ attempt, dedupesSendsMs, onRepeat, clock, log });
     outboxes.set(channel, found);
     return found;
@@ -159,12 +190,12 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
 
   /** Of an account that is configured. */
   function remoteFor(channel: string, accountId: string): ChannelForKernel {
-    if (!isBuiltChannel(channel)) throw unknownChannel(channel);
+    known(channel);
     if (!hasAccount(channel, accountId))
       throw failure(
         "CLOISTER_CHANNEL_UNKNOWN",
         `channels.${channel} has no account ${JSON.stringify(accountId)} that is switched on`,
-        `use one of: ${Object.keys(deps.accounts()[channel] ?? {}).join(", ") || "none is configured"}`,
+        `use one of: ${Object.keys(accountsOf(channel)).join(", ") || "none is configured"}`,
       );
     const remote = remoteOf(channel);
     if (remote === undefined) throw notRunning(channel);
@@ -176,7 +207,7 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
     { channel, accountId }: OutboundMessage,
     send: (outbox: Outbox) => Promise<SendResult>,
   ): Promise<SendResult> {
-    if (!isBuiltChannel(channel)) throw unknownChannel(channel);
+    known(channel);
     if (!hasAccount(channel, accountId))
       return {
         status: "failed",
@@ -191,6 +222,7 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
   const acks = makeAckReactions({
     settings: deps.acks,
     emojiOf: deps.emojiOf,
+    manifestOf,
     remoteOf,
     runs: deps.runs,
     log,
@@ -200,12 +232,16 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
     inbound: deps.inbound,
     giveUp: deps.giveUp,
     isMeant: deps.isMeant,
-    offersOnce: (channel) => {
-      const manifest: ChannelManifest | undefined = isBuiltChannel(channel) ? builtChannels[channel] : undefined;
-      return manifest?.offersOnce === true;
-    },
+    offersOnce: (channel) => manifestOf(channel)?.offersOnce === true,
     onTaken: acks.taken,
-    onAccepted: makeTyping({ settings: deps.typing, remoteOf, runs: deps.runs, clock, ending: ending.signal }),
+    onAccepted: makeTyping({
+      settings: deps.typing,
+      manifestOf,
+      remoteOf,
+      runs: deps.runs,
+      clock,
+      ending: ending.signal,
+    }),
     tellSender: ({ channel, accountId, peer, threadId, messageId }, text) => {
       const place = { channel, accountId, peer, ...(threadId === undefined ? {} : { threadId }) };
       const reply = messageId === undefined ? {} : { inReplyTo: messageId };
@@ -217,10 +253,10 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
     ending: ending.signal,
   });
 
-  function begin(channel: BuiltChannel, accounts: Running["accounts"]): Running {
+  function begin(channel: string, told: Told): Running {
     const outbox = outboxOf(channel);
     const life = runChannel({
-      init: { channel, accounts, stateDir: deps.stateDir, menu: deps.menu() },
+      init: { channel, ...told, stateDir: deps.stateDir, menu: deps.menu() },
       start: deps.start,
       handlers: {
         ...intake,
@@ -231,18 +267,19 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
       clock,
       log,
     });
-    return { accounts, life };
+    return { ...told, life };
   }
 
   /** Brings what runs into line with what is configured. */
   async function settle(): Promise<void> {
-    for (const channel of Object.keys(builtChannels).filter(isBuiltChannel)) {
-      const accounts = ending.signal.aborted ? undefined : deps.accounts()[channel];
+    const configured = [...Object.keys(builtChannels), ...Object.keys(deps.ownChannels())];
+    for (const channel of new Set([...running.keys(), ...configured])) {
+      const told = ending.signal.aborted ? undefined : toldOf(channel);
       const found = running.get(channel);
-      if (found !== undefined && isDeepStrictEqual(found.accounts, accounts)) continue;
+      if (found !== undefined && isDeepStrictEqual(toldIn(found), told)) continue;
       running.delete(channel);
       await found?.life.close();
-      if (accounts !== undefined && Object.keys(accounts).length > 0) running.set(channel, begin(channel, accounts));
+      if (told !== undefined && Object.keys(told.accounts).length > 0) running.set(channel, begin(channel, told));
     }
   }
 
@@ -267,13 +304,13 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
     changed() {
       if (isStarted) void settleNext();
     },
-    has: (channel, accountId) => isBuiltChannel(channel) && hasAccount(channel, accountId),
+    has: hasAccount,
+    manifest: manifestOf,
     send,
     sendOnce: (message) => through(message, (outbox) => outbox.sendOnce(message)),
-    settings: (channel, accountId) =>
-      isBuiltChannel(channel) && hasAccount(channel, accountId) ? deps.accounts()[channel]?.[accountId] : undefined,
+    settings: (channel, accountId) => (hasAccount(channel, accountId) ? accountsOf(channel)[accountId] : undefined),
     async act(channel, accountId, action) {
-      if (!isBuiltChannel(channel)) throw unknownChannel(channel);
+      known(channel);
       try {
         const remote = remoteOf(channel);
         if (remote === undefined) throw notRunning(channel);
@@ -311,12 +348,12 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
       );
     },
     async views({ channel: named, probe = false }) {
-      if (named !== undefined && !isBuiltChannel(named)) throw unknownChannel(named);
+      if (named !== undefined) known(named);
       const shown = [...running].filter(([channel]) => named === undefined || channel === named);
       return Promise.all(
         shown.map(async ([channel, { accounts, life }]) => ({
           channel,
-          manifest: builtChannels[channel],
+          manifest: known(channel),
           restarts: life.restarts,
           outbox: outboxes.get(channel)?.size ?? 0,
           repeats: outboxes.get(channel)?.repeats ?? 0,
@@ -338,10 +375,12 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
   };
 }
 
+const toldIn = ({ accounts, own }: Running): Told => (own === undefined ? { accounts } : { accounts, own });
+
 /** Also one that the configuration knows and this version does not have: it is refused by its name. */
-const unknownChannel = (channel: string) =>
+const unknownChannel = (channel: string, own: readonly string[]) =>
   failure(
     "CLOISTER_CHANNEL_UNKNOWN",
     `this version has no channel ${JSON.stringify(channel)}`,
-    `use ${Object.keys(builtChannels).join(", ")} or webhook; docs/guides/write-a-channel.md says how another one is made`,
+    `use ${[...Object.keys(builtChannels), ...own].join(", ")} or webhook; docs/guides/write-a-channel.md says how another one is made`,
   );

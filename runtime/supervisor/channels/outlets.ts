@@ -83,6 +83,7 @@ export function makeOutlets({
   const channels = makeChannelDesk({
     ...deps,
     accounts: () => config.channels,
+    ownChannels: () => config.ownChannels,
     stateDir: config.stateDir,
     menu: () =>
       config.commands.text && config.commands.native
@@ -102,7 +103,7 @@ export function makeOutlets({
     acks: () => config.ackReactions,
     emojiOf: (agentId) => agentOf(agentId)?.settings.emoji,
   });
-  const messageOf = makeMessageOf(workspaceOf);
+  const messageOf = makeMessageOf(config, workspaceOf);
   const whyNoSending = makeWhyNoSending({ config, store });
   const prefix = makeResponsePrefix(config, agentOf);
   const previews = makePreviews({

@@ -11,10 +11,9 @@
  * Nothing of it is kept: the answer waits in the store as every answer does, and is sent whole when the message cannot become it, or a crash
  * came between. A message that a crash left behind ends with a mark that says that it is not the whole. Source: behaviour §5.4.
  */
-import { builtChannels, isBuiltChannel } from "../../../channels/built.ts";
 import { chunksFor, lengthIn } from "../../../channels/chunks.ts";
 import { takeMediaLines } from "../../../channels/media.ts";
-import type { AccountSettings, OutboundMessage, SendResult } from "../../../channels/port.ts";
+import type { AccountSettings, ChannelManifest, OutboundMessage, SendResult } from "../../../channels/port.ts";
 import type { ChannelClock } from "../../channels/port.ts";
 import type { EnvelopeHeader } from "../../kernel/envelope.ts";
 import { limits } from "../../kernel/limits.ts";
@@ -25,7 +24,7 @@ import type { ChannelDesk } from "./channel-desk.ts";
 import { type Place, placeKey } from "./place-key.ts";
 
 export interface PreviewsDeps {
-  readonly channels: Pick<ChannelDesk, "settings" | "sendOnce" | "act">;
+  readonly channels: Pick<ChannelDesk, "manifest" | "settings" | "sendOnce" | "act">;
   readonly runs: Pick<Runs, "follow">;
   readonly whyNoSending: WhyNoSending;
   /** A text of this envelope as its channel gets it. */
@@ -71,7 +70,7 @@ export function makePreviews({ channels, runs, whyNoSending, messageOf, asBegun,
     const { replyRoute: route, from } = header;
     if (route.type !== "channel" || from.type !== "channel") return undefined;
     const { channel, accountId } = route;
-    if (!isBuiltChannel(channel) || !builtChannels[channel].capabilities.edit) return undefined;
+    if (channels.manifest(channel)?.capabilities.edit !== true) return undefined;
     const settings = channels.settings(channel, accountId);
     if (settings?.preview === undefined) return undefined;
     const place = placeKey(messageOf(header, route, ""));
@@ -104,7 +103,7 @@ export function makePreviews({ channels, runs, whyNoSending, messageOf, asBegun,
       return giveUp(preview);
     for (let pauseMs: number = limits.channelPreviewMs; ; ) {
       await clock.pause(pauseMs, over.signal);
-      const text = shownText(preview, asBegun);
+      const text = shownText(preview, channels.manifest(preview.route.channel), asBegun);
       if (over.signal.aborted || isGivenUp(preview) || text === preview.shown) return;
       const result = await put(preview, text);
       pauseMs = limits.channelPreviewMs;
@@ -203,7 +202,11 @@ export function makePreviews({ channels, runs, whyNoSending, messageOf, asBegun,
       if (preview === undefined) return send();
       await close(preview);
       const { messageId } = preview;
-      if (messageId !== undefined && !preview.isPassed && isOneMessage(message, preview.settings)) {
+      if (
+        messageId !== undefined &&
+        !preview.isPassed &&
+        isOneMessage(message, preview.settings, channels.manifest(message.channel))
+      ) {
         const result = await change(message, messageId, { type: "edit", text: message.text });
         if (result.status === "sent") return messageId;
       }
@@ -223,13 +226,12 @@ function giveUp(preview: Preview): void {
 }
 
 /** As much of what is written so far as one message takes. */
-function shownText(preview: Preview, asBegun: PreviewsDeps["asBegun"]): string {
+function shownText(preview: Preview, manifest: ChannelManifest | undefined, asBegun: PreviewsDeps["asBegun"]): string {
   const { header, route, settings } = preview;
-  const { channel } = route;
   const { textChunkLimit } = settings;
-  if (!isBuiltChannel(channel)) return "";
+  if (manifest === undefined) return "";
   const ready = settings.preview === "progress" ? progressText(preview) : asBegun(header, route, writtenText(preview));
-  const { max, unit } = builtChannels[channel].text;
+  const { max, unit } = manifest.text;
   const [first = ""] = chunksFor(ready, { max: max - lengthIn(unit, mark), unit }, textChunkLimit - mark.length);
   return first.trim() === "" ? "" : first.trimEnd() + mark;
 }
@@ -247,10 +249,11 @@ function progressText({ tools }: Preview): string {
 }
 
 function isOneMessage(
-  { channel, text, files, buttons }: OutboundMessage,
+  { text, files, buttons }: OutboundMessage,
   { textChunkLimit }: AccountSettings,
+  manifest: ChannelManifest | undefined,
 ): boolean {
-  if (!isBuiltChannel(channel) || files !== undefined || buttons !== undefined || text.trim() === "") return false;
-  const { max, unit } = builtChannels[channel].text;
+  if (manifest === undefined || files !== undefined || buttons !== undefined || text.trim() === "") return false;
+  const { max, unit } = manifest.text;
   return lengthIn(unit, text) <= Math.min(max, textChunkLimit);
 }

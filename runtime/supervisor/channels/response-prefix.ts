@@ -18,7 +18,7 @@ export interface ResponsePrefix {
 }
 
 export function makeResponsePrefix(
-  config: Pick<ResolvedConfig, "responsePrefixes">,
+  config: Pick<ResolvedConfig, "responsePrefixes" | "ownChannels">,
   agentOf: (agentId: string) => Pick<ResolvedAgent, "groupChat"> | undefined,
 ): ResponsePrefix {
   const of: ResponsePrefix["of"] = (agentId, { channel, accountId }) => {
@@ -33,7 +33,7 @@ export function makeResponsePrefix(
     of,
     before({ agentId }, route, text) {
       const prefix = of(agentId, route);
-      const said = carriesFiles(route.channel) ? takeMediaLines(text, limits.channelFilesMax).text : text;
+      const said = carriesFiles(config, route.channel) ? takeMediaLines(text, limits.channelFilesMax).text : text;
       if (prefix === "" || said.trim() === "" || said.trimStart().startsWith(prefix)) return text;
       return `${prefix}${needsItsLine.test(text) ? "\n" : " "}${text.trimStart()}`;
     },

@@ -2,16 +2,17 @@
  * That an agent is at work is shown where its answer is waited for: once for each conversation, until every run of it has ended, and renewed
  * before the platform takes it away. Source: behaviour §5.4.
  */
-import { builtChannels, isBuiltChannel } from "../../../channels/built.ts";
 import type { InboundEvent } from "../../../channels/port.ts";
 import type { ChannelClock, ChannelForKernel } from "../../channels/port.ts";
 import type { ResolvedConfig } from "../../config/resolved.ts";
 import { limits } from "../../kernel/limits.ts";
 import type { Runs } from "../runs.ts";
+import type { ChannelDesk } from "./channel-desk.ts";
 import { placeKey } from "./place-key.ts";
 
 export interface TypingDeps {
   readonly settings: () => ResolvedConfig["typing"];
+  readonly manifestOf: ChannelDesk["manifest"];
   readonly remoteOf: (channel: string) => Pick<ChannelForKernel, "typing"> | undefined;
   readonly runs: Pick<Runs, "wait" | "follow">;
   readonly clock: ChannelClock;
@@ -23,7 +24,7 @@ export interface TypingDeps {
 type Stage = "began" | "streamed";
 
 /** Of what it makes: a message has got its run. */
-export function makeTyping({ settings, remoteOf, runs, clock, ending }: TypingDeps) {
+export function makeTyping({ settings, manifestOf, remoteOf, runs, clock, ending }: TypingDeps) {
   /** By conversation: how many runs it waits for. */
   const atWork = new Map<string, { runs: number; readonly over: AbortController }>();
   /** Of runs that have not ended: no more than turns run. */
@@ -49,7 +50,7 @@ export function makeTyping({ settings, remoteOf, runs, clock, ending }: TypingDe
   /** For ten minutes at the most. */
   async function show(event: InboundEvent, runId: string): Promise<void> {
     const { channel, accountId, peer, threadId } = event;
-    const typingMs = isBuiltChannel(channel) ? builtChannels[channel].typingMs : 0;
+    const typingMs = manifestOf(channel)?.typingMs ?? 0;
     const conversation = placeKey(event);
     const shown = atWork.get(conversation) ?? { runs: 0, over: new AbortController() };
     atWork.set(conversation, shown);
@@ -72,7 +73,7 @@ export function makeTyping({ settings, remoteOf, runs, clock, ending }: TypingDe
   }
 
   return (event: InboundEvent, runId: string): void => {
-    if (!isBuiltChannel(event.channel) || builtChannels[event.channel].typingMs === 0) return;
+    if ((manifestOf(event.channel)?.typingMs ?? 0) === 0) return;
     const isMeant = event.peer.kind === "direct" || event.wasMentioned === true || event.repliesToBot === true;
     const { mode = isMeant ? "instant" : "message" } = settings();
     if (mode === "never") return;

@@ -3,7 +3,7 @@
  * (`commands.ownerAllowFrom: ["telegram:42"]`) may, and only where the platform vouches for who speaks: a nick of IRC belongs to whoever takes it,
  * and the webhook says what its client says. From anybody else it is an ordinary message. Buttons of channels say the same words.
  */
-import { builtChannels, isBuiltChannel } from "../../../channels/built.ts";
+import { findManifest, type WithOwnChannels } from "../../config/manifests.ts";
 import type { ResolvedConfig } from "../../config/resolved.ts";
 import type { KernelForEdge } from "../../edge/port.ts";
 import { fromRefusal, toRefusal } from "../../kernel/errors.ts";
@@ -20,7 +20,7 @@ export const approveCommandName = "/approve";
 const usage = `${approveCommandName} [<id> ${decisions.join("|")}]`;
 
 export interface ApproveCommandDeps {
-  readonly config: Pick<ResolvedConfig, "commands">;
+  readonly config: Pick<ResolvedConfig, "commands" | "ownChannels">;
   /** The operator's methods. */
   readonly rpc: KernelForEdge["rpc"];
 }
@@ -48,7 +48,7 @@ export function makeApproveCommand({ config, rpc }: ApproveCommandDeps): ChatCom
     usage,
     summary: "what waits for an operator: list it, or decide about it",
     takes: (rest) => /^(?:\S+\s+(?:allow-once|allow-always|deny))?$/iu.test(rest),
-    mayGive: ({ channel, by }) => config.commands.owners.includes(by) && vouchesForSenders(channel),
+    mayGive: ({ channel, by }) => config.commands.owners.includes(by) && vouchesForSenders(config, channel),
     needs: () => "operator.admin",
     async run(call, rest) {
       // Others would read what waits.
@@ -67,8 +67,10 @@ export function makeApproveCommand({ config, rpc }: ApproveCommandDeps): ChatCom
 }
 
 /** Whether its platform proves who speaks. */
-export const vouchesForSenders = (channel: string): boolean =>
-  isBuiltChannel(channel) && !("sendersAreNames" in builtChannels[channel]);
+export function vouchesForSenders(config: WithOwnChannels, channel: string): boolean {
+  const manifest = findManifest(config, channel);
+  return manifest !== undefined && manifest.sendersAreNames !== true;
+}
 
 /** In the name of whoever decides, or of the gateway itself. */
 export function askMethodsAs(rpc: KernelForEdge["rpc"], by: string): AskOperatorMethod {

@@ -30,7 +30,7 @@ export interface CommandDeps
   extends SessionCommandDeps,
     Omit<SubagentsCommandDeps, "store">,
     Pick<ApproveCommandDeps, "rpc"> {
-  readonly config: Pick<ResolvedConfig, "channelModels" | "commands" | "models" | "session">;
+  readonly config: Pick<ResolvedConfig, "channelModels" | "commands" | "models" | "ownChannels" | "session">;
   readonly queues: Queues;
   readonly runs: Runs;
   readonly threads: ThreadBindings;

@@ -22,7 +22,7 @@ import { readsBody } from "./in-body.ts";
 import { defineTool, fault, forbidden, type Tool } from "./table.ts";
 
 export interface MessageDeps {
-  readonly config: Pick<ResolvedConfig, "channelDefaults" | "accountsOn" | "bindings" | "session">;
+  readonly config: Pick<ResolvedConfig, "channelDefaults" | "accountsOn" | "bindings" | "session" | "ownChannels">;
   readonly store: Pick<Store, "session" | "chosenSending">;
   readonly pairings: () => Pick<PairingRegistry, "find">;
   readonly carriesAnswers: (channel: string, accountId: string) => boolean;
@@ -152,7 +152,7 @@ export function makeMessageTool(deps: MessageDeps): Tool {
         "busy",
         `message: ${limits.messagesPerMinuteMax} messages were sent in a minute; the bound is reached`,
       );
-    if (asked.files.length > 0 && !carriesFiles(route.channel))
+    if (asked.files.length > 0 && !carriesFiles(deps.config, route.channel))
       return fault("invalid", `message: files: the channel ${route.channel} carries none`);
     if (wanted.change !== undefined) {
       const result = await change(header.agentId, route, wanted.messageId, wanted.change);

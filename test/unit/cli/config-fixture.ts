@@ -98,6 +98,7 @@ export const twoAgents: ResolvedConfig = {
   groups: resolveGroups(configSchema.parse({})),
   models: { providers: {}, catalogue: [], authOrder: {}, variables: {} },
   channels: {},
+  ownChannels: {},
   mcp: { servers: [], rules: [], idleMs: 600_000 },
   webhook: { accounts: { home: { token: "t" } }, defaultAccount: "home" },
   logging: { level: "info", consoleLevel: "info", file: "/state/logs/cloister.log", redactSensitive: true },

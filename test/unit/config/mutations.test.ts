@@ -166,6 +166,7 @@ async function load(value: unknown): Promise<unknown> {
       machine: { cores: 2, addresses: [], isRoot: false },
       exists: true,
       repeated: source.lines.repeated,
+      channelFiles: new Map(),
     }),
   );
 }

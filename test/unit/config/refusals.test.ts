@@ -895,7 +895,14 @@ describe("a workspace", () => {
     const load = (workspace: string) =>
       checkSource(
         { value: { agents: { list: [{ id: "a", workspace }] } }, places: new Map(), issues: [], files: new Map() },
-        { paths, env: {}, machine: { cores: 2, addresses: [], isRoot: false }, exists: true, repeated: [] },
+        {
+          paths,
+          env: {},
+          machine: { cores: 2, addresses: [], isRoot: false },
+          exists: true,
+          repeated: [],
+          channelFiles: new Map(),
+        },
       );
     expect(() => load("/w")).toThrow(/agents\.list\[0\]\.workspace: .*holds the configuration/);
     expect(load("/w/deep/own").draft.paths).toBe(paths);

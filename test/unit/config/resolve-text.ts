@@ -9,7 +9,14 @@ export function resolveText(value: object): ResolvedConfig {
   return resolveConfig(
     checkSource(
       { value, places: new Map(), issues: [], files: new Map() },
-      { paths, env: {}, machine: { cores: 2, addresses: [], isRoot: false }, exists: true, repeated: [] },
+      {
+        paths,
+        env: {},
+        machine: { cores: 2, addresses: [], isRoot: false },
+        exists: true,
+        repeated: [],
+        channelFiles: new Map(),
+      },
     ),
   );
 }

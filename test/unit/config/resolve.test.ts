@@ -161,6 +161,7 @@ describe("what is not configured", () => {
         idleMs: 1_000,
       },
       channels: {},
+      ownChannels: {},
       models: {
         providers: expect.objectContaining({
           anthropic: {

@@ -79,7 +79,7 @@ const commands: ResolvedConfig["commands"] = {
   resetTriggers: [],
 };
 
-const approve = makeApproveCommand({ config: { commands }, rpc });
+const approve = makeApproveCommand({ config: { commands, ownChannels: {} }, rpc });
 const call: CommandCall = {
   agentId: "main",
   sessionKey: "agent:main:main",
@@ -200,6 +200,7 @@ describe("owners are told", () => {
     const notices = makeApprovalNotices({
       config: {
         commands: { ...commands, ...changes },
+        ownChannels: {},
         channelDefaults: {},
         accountsOn: {},
         bindings: [{ index: 0, agentId: "kim", match: { channel: "telegram", accountId: "kims" } }],

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { InboundEvent, SendResult } from "../../../../channels/port.ts";
 import type { AckReaction, ResolvedConfig } from "../../../../runtime/config/resolved.ts";
 import { limits } from "../../../../runtime/kernel/limits.ts";
+import { findManifest } from "../../../../runtime/config/manifests.ts";
 import { makeAckReactions } from "../../../../runtime/supervisor/channels/ack-reactions.ts";
 import { eventually } from "../../../support/eventually.ts";
 import { makeKeptLog } from "../../../support/channels.ts";
@@ -20,6 +21,7 @@ function open(
   const acks = makeAckReactions({
     settings: () => ({ removed: false, usual, byChannel: {}, ...settings }),
     emojiOf: (agentId) => (agentId === "ada" ? "🦉" : undefined),
+    manifestOf: (channel) => findManifest({ ownChannels: {} }, channel),
     remoteOf: () => ({
       async act(accountId, { messageId, change }) {
         acted.push(`${accountId} ${messageId} ${change.type === "react" ? change.emoji : change.type}`);

@@ -7,6 +7,7 @@ import { failure } from "../../../../runtime/kernel/errors.ts";
 import { limits } from "../../../../runtime/kernel/limits.ts";
 import type { BlockRow } from "../../../../runtime/store/port.ts";
 import type { ChannelRoute } from "../../../../runtime/supervisor/answers.ts";
+import { findManifest } from "../../../../runtime/config/manifests.ts";
 import { makeBlocks } from "../../../../runtime/supervisor/channels/blocks.ts";
 import type { RunFollower } from "../../../../runtime/supervisor/runs.ts";
 import { makeVirtualClock } from "../../../support/virtual-clock.ts";
@@ -59,6 +60,7 @@ function open({
     rules: () => ({ ...rules, ...world.rules }),
     pauseOf: () => pause,
     channels: {
+      manifest: (channel) => findManifest({ ownChannels: {} }, channel),
       settings: (_, account) => (account === "default" ? { textChunkLimit: 4_000, ...settings } : undefined),
     },
     runs: { follow: (hears) => void (follower = hears) },

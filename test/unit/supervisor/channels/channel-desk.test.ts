@@ -1,7 +1,7 @@
 /** The channels of a gateway: which run, what goes to which, and what is seen of them. */
 import { describe, expect, test } from "vitest";
 import { nothingRead } from "../../../../runtime/broker/secrets-read.ts";
-import type { ChannelAccounts } from "../../../../channels/built.ts";
+import { builtChannels, type ChannelAccounts } from "../../../../channels/built.ts";
 import type { InboundEvent, OutboundMessage } from "../../../../channels/port.ts";
 import type {
   AttemptResult,
@@ -36,6 +36,7 @@ function openDesk(
   const clock = makeVirtualClock();
   const threads: Thread[] = [];
   let configured = accounts;
+  let own: ResolvedConfig["ownChannels"] = {};
   const ended = Promise.withResolvers<void>();
   let follower: RunFollower | undefined;
   const header = { runId: "r1" } as EnvelopeHeader;
@@ -47,6 +48,7 @@ function openDesk(
   const desk = makeChannelDesk({
     stateDir: "/nowhere",
     accounts: () => configured,
+    ownChannels: () => own,
     menu: () => [],
     note: () => undefined,
     start: async (init, handlers, lose) => {
@@ -92,8 +94,9 @@ function openDesk(
     clock,
     log: makeKeptLog().log,
   });
-  const configure = (next: ChannelAccounts): void => {
+  const configure = (next: ChannelAccounts, ownNext: typeof own = {}): void => {
     configured = next;
+    own = ownNext;
     desk.changed();
   };
   return { desk, clock, threads, configure, ended, turn };
@@ -130,6 +133,38 @@ test("a text goes to the thread of its channel, and one for an account that is n
     reason: 'channels.telegram has no account "work" that is switched on',
     retry: false,
   });
+  await desk.close();
+});
+
+test("a channel of the operator's own has a thread with its module, and begins anew when its module is another one", async () => {
+  const { desk, threads, configure } = openDesk({});
+  desk.start();
+  const manifest = {
+    id: "lines",
+    capabilities: builtChannels.irc.capabilities,
+    text: { max: 1_000, unit: "utf16" },
+    dedupesSendsMs: 0,
+    typingMs: 0,
+  } as const;
+  const accounts = { default: { textChunkLimit: 4_000 } };
+  configure({}, { lines: { module: "/channels/lines/index.ts", manifest, accounts } });
+  await settle();
+  expect(threads.map(({ init }) => init)).toMatchObject([
+    { channel: "lines", accounts, own: { module: "/channels/lines/index.ts", manifest } },
+  ]);
+  expect(desk.manifest("lines")).toBe(manifest);
+  expect(await desk.views({ channel: "lines" })).toMatchObject([{ channel: "lines", manifest }]);
+  expect(await desk.send(outbound({ channel: "lines" }))).toMatchObject({ status: "sent" });
+  configure({}, { lines: { module: "/channels/lines/next.ts", manifest, accounts } });
+  await settle();
+  expect(threads.map(({ isOpen, init }) => [isOpen, init.own?.module])).toEqual([
+    [false, "/channels/lines/index.ts"],
+    [true, "/channels/lines/next.ts"],
+  ]);
+  configure({});
+  await settle();
+  expect(threads.map(({ isOpen }) => isOpen)).toEqual([false, false]);
+  await expect(desk.send(outbound({ channel: "lines" }))).rejects.toMatchObject({ code: "CLOISTER_CHANNEL_UNKNOWN" });
   await desk.close();
 });
 

@@ -4,6 +4,7 @@ import type { AccountSettings, OutboundMessage, SendResult } from "../../../../c
 import type { EnvelopeHeader, Outcome } from "../../../../runtime/kernel/envelope.ts";
 import { limits } from "../../../../runtime/kernel/limits.ts";
 import type { ChannelRoute } from "../../../../runtime/supervisor/answers.ts";
+import { findManifest } from "../../../../runtime/config/manifests.ts";
 import { makePreviews } from "../../../../runtime/supervisor/channels/previews.ts";
 import { makeMessageOf } from "../../../../runtime/supervisor/post.ts";
 import type { RunFollower } from "../../../../runtime/supervisor/runs.ts";
@@ -43,9 +44,10 @@ function open({
     seen.push(what);
     return answers.shift() ?? { status: "sent", platformMessageId: "m1" };
   };
-  const messageOf = makeMessageOf(() => "/workspace");
+  const messageOf = makeMessageOf({ ownChannels: {} }, () => "/workspace");
   const previews = makePreviews({
     channels: {
+      manifest: (channel) => findManifest({ ownChannels: {} }, channel),
       settings: (_channel, accountId) => (accountId === "default" ? { textChunkLimit: 4_000, ...settings } : undefined),
       sendOnce: async ({ text }) => done(`send ${text}`),
       act: async (_channel, _account, { messageId, change }) =>

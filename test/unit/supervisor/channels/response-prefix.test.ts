@@ -8,7 +8,7 @@ import { makeResponsePrefix } from "../../../../runtime/supervisor/channels/resp
 const names: Record<string, string | undefined> = { ada: "Ada", long: "n".repeat(200), none: undefined };
 
 function open(responsePrefixes: ByAccount<string>) {
-  return makeResponsePrefix({ responsePrefixes }, (agentId) => {
+  return makeResponsePrefix({ responsePrefixes, ownChannels: {} }, (agentId) => {
     const name = names[agentId];
     return name === undefined ? {} : { groupChat: { identity: { name } } };
   });

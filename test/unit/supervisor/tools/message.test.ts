@@ -20,7 +20,7 @@ function open(changes: Partial<MessageDeps> = {}) {
   const told: unknown[] = [];
   const acted: unknown[] = [];
   const tool = makeMessageTool({
-    config: { channelDefaults: {}, accountsOn: {}, bindings: [], session: sessionSettings },
+    config: { ownChannels: {}, channelDefaults: {}, accountsOn: {}, bindings: [], session: sessionSettings },
     store: { session: async () => undefined, chosenSending: async () => undefined },
     pairings: () => ({ find: () => undefined }),
     carriesAnswers: () => true,
@@ -73,7 +73,13 @@ describe("a message that an agent sends", () => {
   test("does not leave a session whose answers do not, and the refusal says what denies it", async () => {
     const sendPolicy = { default: "allow", rules: [{ action: "deny", match: { chatType: "group" } }] } as const;
     const { posted, call } = open({
-      config: { channelDefaults: {}, accountsOn: {}, bindings: [], session: { ...sessionSettings, sendPolicy } },
+      config: {
+        ownChannels: {},
+        channelDefaults: {},
+        accountsOn: {},
+        bindings: [],
+        session: { ...sessionSettings, sendPolicy },
+      },
     });
     expect(await call({ text: "a" }, 1)).toMatchObject({
       status: "forbidden",
@@ -97,7 +103,13 @@ describe("a message that an agent sends", () => {
 
   test("to another channel goes through the account that the agent is bound to, and needs the right to deliver there", async () => {
     const bindings = [{ index: 0, agentId: "main", match: { channel: "telegram", accountId: "alerts" } }];
-    const config = { channelDefaults: { telegram: "home" }, accountsOn: {}, bindings, session: sessionSettings };
+    const config = {
+      ownChannels: {},
+      channelDefaults: { telegram: "home" },
+      accountsOn: {},
+      bindings,
+      session: sessionSettings,
+    };
     const asked: string[] = [];
     const find = (_from: string, verb: string, to: string) => {
       asked.push(`${verb} ${to}`);
