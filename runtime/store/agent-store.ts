@@ -116,8 +116,7 @@ export class AgentStore {
     empty: SessionHead,
   ): Promise<{ status: "done" | "already"; head: SessionHead }> {
     const environment = this.#environment;
-    return environment.write(() => {
-      this.#prune();
+    return this.#writeAndPrune(() => {
       const before = this.head(turn.sessionKey) ?? empty;
       if (this.done(turn.envelopeId) !== undefined) return { status: "already", head: before };
       const rows = transcript(turn, envelopes, before.messages);
@@ -307,7 +306,7 @@ export class AgentStore {
 
   /** Removes the markers and steps of forgotten envelopes. */
   async prune(): Promise<void> {
-    if (this.#forgotten.size > 0) await this.#environment.write(() => this.#prune());
+    if (this.#forgotten.size > 0) await this.#writeAndPrune(() => undefined);
   }
 
   /** After opening: forgets what a crash left behind. `isKnown` asks the journal, whose writes must have settled. */
@@ -328,9 +327,24 @@ export class AgentStore {
     return this.#environment.close();
   }
 
-  /** Inside a transaction. Markers that a failed commit leaves are found when the agent is next opened. */
-  #prune(): void {
-    for (const envelopeText of this.#forgotten) {
+  /** What a failed commit leaves is removed with the next. */
+  async #writeAndPrune<T>(change: () => T): Promise<T> {
+    let pruned: readonly string[] = [];
+    try {
+      return await this.#environment.write(() => {
+        pruned = [...this.#forgotten];
+        this.#prune(pruned);
+        return change();
+      });
+    } catch (error) {
+      for (const envelopeText of pruned) this.#forgotten.add(envelopeText);
+      throw error;
+    }
+  }
+
+  /** Inside a transaction. */
+  #prune(forgotten: readonly string[]): void {
+    for (const envelopeText of forgotten) {
       // A done turn's steps went with its commit.
       if (this.#environment.get(["d", envelopeText]) === undefined) this.#removeAll(stepsOf(envelopeText));
       this.#environment.remove(["d", envelopeText]);

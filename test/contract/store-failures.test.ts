@@ -33,6 +33,17 @@ const expected: Record<Scenario, readonly unknown[]> = {
   ],
   "a delivery that could not be counted counts no more, and its turn is done later": [full, [["a", 0]], 1],
   "a turn leaves nothing of itself, and is done when it is handled again": [full, 0, 2, null, "done", 2],
+  "what was forgotten goes with the next commit when it could not go with this one": [
+    "done",
+    full,
+    ["a"],
+    "done",
+    ["b"],
+    full,
+    ["b"],
+    "done",
+    [],
+  ],
   "an envelope that is settled is gone for every call, and from the disk when that can be written": [
     full,
     full,

@@ -7,6 +7,7 @@ import { mkdtempSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { isCoded } from "../../runtime/kernel/errors.ts";
 import type { Environment, OpenEnvironment } from "../../runtime/store/environment.ts";
+import { AgentStore } from "../../runtime/store/agent-store.ts";
 import { EnvelopeRows } from "../../runtime/store/envelope-rows.ts";
 import type { Store } from "../../runtime/store/port.ts";
 import type { StoreOptions } from "../../runtime/store/open-store.ts";
@@ -162,6 +163,25 @@ const scenarios = {
       const { attempt, state } = begun as { readonly attempt?: number; readonly state?: string | null };
       return [...told, await total(), attempt, state, await tell(store.commit(commitOf(mail))), await total()];
     }),
+
+  "what was forgotten goes with the next commit when it could not go with this one": async (place) => {
+    const environment = await place.open(join(place.dir, "sessions"));
+    const store = new AgentStore(environment);
+    const commit = (id: string) => {
+      const mail = envelope(id);
+      return tell(store.commit(commitOf(mail), [mail], sessionHead(0)));
+    };
+    const marked = () => ["a", "b", "c"].filter((id) => store.done(id) !== undefined);
+    const told = [await commit("a")];
+    store.forget("a");
+    place.failNext("sessions", 1);
+    told.push(await commit("b"), marked(), await commit("b"), marked());
+    store.forget("b");
+    place.failNext("sessions", 1);
+    told.push(await tell(store.prune()), marked(), await tell(store.prune()), marked());
+    await environment.close();
+    return told;
+  },
 
   "an envelope that is settled is gone for every call, and from the disk when that can be written": (place) =>
     inStore(
