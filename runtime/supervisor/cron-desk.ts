@@ -20,7 +20,7 @@ import type { Logger } from "./driver.ts";
 import { accountOf, readAddress } from "./answer-address.ts";
 import { noteRun, setJob } from "./job-rows.ts";
 import { checkSchedule, heldSince, jobIdMark, nextTime } from "./job-schedule.ts";
-import { viewJob } from "./job-view.ts";
+import { viewAnswer, viewJob } from "./job-view.ts";
 import { makeInTurn } from "./in-turn.ts";
 import type { Handlers, Params } from "./method-handlers.ts";
 import type { Targets } from "./method-targets.ts";
@@ -290,6 +290,8 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
       },
       "cron.run": async ({ id, mode = "force" }, { clientId: by }) => {
         const row = await find(id);
+        // Taken out of the file by hand, it may have jobs still, which go when they are due.
+        targets.agent(row.agentId);
         const atMs = nowMs();
         if (row.lastEnvelopeId !== undefined && deps.isOpen(row.lastEnvelopeId))
           return { ok: true, ran: false, reason: "already-running" };
@@ -304,7 +306,7 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
       "cron.runs": async ({ id, limit }) => {
         const { job, agentId, name } = await find(id);
         const newest = job.runs.toReversed().slice(0, limit ?? limits.jobRunsKeptMax);
-        const entries = newest.map(({ atMs, status, runId, sessionKey, startedAtMs, text }) => ({
+        const entries = newest.map(({ atMs, status, runId, sessionKey, startedAtMs, text, answer }) => ({
           ts: atMs,
           jobId: id,
           agentId,
@@ -314,6 +316,7 @@ export function makeCronDesk(deps: CronDeps): CronDesk {
           ...(sessionKey === undefined ? {} : { sessionKey }),
           ...(startedAtMs === undefined ? {} : { runAtMs: startedAtMs, durationMs: atMs - startedAtMs }),
           ...(text === undefined ? {} : status === "ok" ? { summary: text } : { error: text }),
+          ...viewAnswer(answer),
         }));
         return { entries, total: job.runs.length, name };
       },

@@ -1,7 +1,7 @@
 /** Jobs as clients see them: the peer's words. An agent's own timer is shown as a job that tells its session something. */
 import { urlChannel } from "../kernel/envelope.ts";
 import { limits } from "../kernel/limits.ts";
-import { type Job, type JobRun, type JobSchedule, type JobTurn, neverMs } from "../store/job-rows.ts";
+import { type Job, type JobAnswer, type JobRun, type JobSchedule, type JobTurn, neverMs } from "../store/job-rows.ts";
 import type { TimerRow } from "../store/port.ts";
 import { heldSince, jobIdMark } from "./job-schedule.ts";
 
@@ -30,6 +30,19 @@ export function viewJob(row: TimerRow, happens: boolean): JobView {
     ...(isOff ? { isOff: true as const } : {}),
     state: { ...next, ...(job === undefined ? {} : { ...waitOf(job, dueAtMs), ...lastOf(job.runs) }) },
     ...next,
+  };
+}
+
+/** What became of the answer of a run, in the peer's words; nothing while it is on its way, and where there was none. */
+export function viewAnswer(answer: JobAnswer | undefined): object {
+  if (answer === undefined) return {};
+  const { fate, why } = answer;
+  if (fate === "stays") return { deliveryStatus: "not-requested" };
+  if (fate === "sent") return { delivered: true, deliveryStatus: "delivered" };
+  return {
+    delivered: false,
+    deliveryStatus: "not-delivered",
+    ...(why === undefined ? {} : { deliveryError: why }),
   };
 }
 

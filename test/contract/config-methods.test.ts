@@ -286,6 +286,17 @@ describe("an agent that is deleted and one of its name that is added", () => {
     expect((await call("cron.list")).total).toBe(1);
   });
 
+  test("taken out of the file by hand, its jobs are not run by hand, and are its own again when it is back", async () => {
+    const { call, file, gateway } = await open();
+    const { id } = await call("cron.add", job("raul"));
+    writeFileSync(file, text.replace(', { id: "raul", module: "echo" }', ""));
+    await expect.poll(() => gateway.driver.kernel.view("raul")).toBeUndefined();
+    await expect(call("cron.run", { id })).rejects.toMatchObject({ code: "CLOISTER_AGENT_UNKNOWN" });
+    writeFileSync(file, text);
+    await expect.poll(() => gateway.driver.kernel.view("raul")).toBeDefined();
+    expect(await call("cron.run", { id })).toMatchObject({ ran: true });
+  });
+
   test("with its files kept its sessions are kept as well, and its jobs go", async () => {
     const { call, gateway } = await open();
     await call("cron.add", job("raul"));

@@ -8,6 +8,7 @@ import { makeBrokerStart } from "../../runtime/supervisor/start-broker.ts";
 import { actor } from "../support/actors.ts";
 import { provider } from "../support/broker.ts";
 import { makeConfig, openGateway, type TestGateway } from "../support/gateway.ts";
+import { quietEdge } from "../support/quiet-edge.ts";
 
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 const operator = { connId: "o", clientId: "op", mode: "cli", scopes: ["operator.admin"] };
@@ -129,6 +130,26 @@ describe("a job", () => {
     await expect
       .poll(() => gateway.sent)
       .toMatchObject([{ channel: "webhook", accountId: "biz", peer: { kind: "direct", id: "ana" }, text: "hello" }]);
+    await expect
+      .poll(() => runs(gateway, id, 1))
+      .toMatchObject([{ status: "ok", delivered: true, deliveryStatus: "delivered" }]);
+    gateway.attachEdge(
+      quietEdge({ send: async () => ({ status: "failed", reason: "the receiver is gone", retry: false }) }),
+    );
+    await call(gateway, "cron.run", { id });
+    await expect
+      .poll(async () => (await runs(gateway, id, 2))[0])
+      .toMatchObject({
+        status: "ok",
+        delivered: false,
+        deliveryStatus: "not-delivered",
+        deliveryError: expect.stringContaining("the receiver is gone"),
+      });
+    const quietly = await call(gateway, "cron.add", { name: "quiet", schedule: hourly, payload: say("hello") });
+    await call(gateway, "cron.run", { id: quietly.id });
+    const [stayed] = await runs(gateway, quietly.id, 1);
+    expect(stayed).toMatchObject({ deliveryStatus: "not-requested" });
+    expect(stayed).not.toHaveProperty("delivered");
   });
 
   test("that fails says why, and goes on", async () => {

@@ -69,6 +69,8 @@ const runRow = z.object({
   durationMs: z.number().optional(),
   summary: z.string().optional(),
   error: z.string().optional(),
+  delivered: z.boolean().optional().catch(undefined),
+  deliveryError: z.string().optional().catch(undefined),
 });
 
 export type JobEntry = z.infer<typeof jobRow>;

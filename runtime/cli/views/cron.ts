@@ -1,6 +1,6 @@
 /** `cloister cron list` and `cron runs`. */
 import type { JobEntry, JobRunEntry } from "../commands/cron.ts";
-import { formatAge, formatDuration, formatTable } from "./table.ts";
+import { formatAge, formatDuration, formatLeft, formatTable } from "./table.ts";
 
 export function formatJobs(jobs: readonly JobEntry[], nowMs: number): readonly string[] {
   const columns = ["ID", "NAME", "AGENT", "SESSION", "WHEN", "NEXT", "LAST"].map((title) => ({ title }));
@@ -31,7 +31,7 @@ export function formatJobs(jobs: readonly JobEntry[], nowMs: number): readonly s
 }
 
 function describeSchedule({ kind, at, everyMs, expr, tz }: JobEntry["schedule"]): string {
-  if (everyMs !== undefined) return `every ${formatDuration(everyMs)}`;
+  if (everyMs !== undefined) return `every ${formatLeft(everyMs, 0)}`;
   if (expr !== undefined) return tz === undefined ? expr : `${expr} (${tz})`;
   return at ?? kind;
 }
@@ -40,13 +40,14 @@ const formatNext = (atMs: number, nowMs: number): string =>
   atMs <= nowMs ? "now" : `in ${formatDuration(atMs - nowMs)}`;
 
 export function formatRuns(runs: readonly JobRunEntry[], nowMs: number): readonly string[] {
-  const columns = ["ENDED", "STATUS", "TOOK", "ANSWER"].map((title) => ({ title }));
+  const columns = ["ENDED", "STATUS", "TOOK", "DELIVERED", "ANSWER"].map((title) => ({ title }));
   return formatTable(
     columns,
-    runs.map(({ ts, status, durationMs, summary, error }) => [
+    runs.map(({ ts, status, durationMs, summary, error, delivered, deliveryError }) => [
       formatAge(ts, nowMs),
       status,
       durationMs === undefined ? "" : formatDuration(durationMs),
+      delivered === undefined ? "" : delivered ? "yes" : `no: ${deliveryError ?? ""}`,
       (error ?? summary ?? "").split("\n")[0] ?? "",
     ]),
   );

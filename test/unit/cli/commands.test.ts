@@ -757,18 +757,20 @@ describe("cron", () => {
     const jobs = [
       job,
       { ...job, id: "j-2", enabled: false, schedule: { kind: "every", everyMs: 7_200_000 } },
+      { ...job, id: "j-5", schedule: { kind: "every", everyMs: 5_400_000 } },
       { ...job, id: "j-4", wakeMode: "next-heartbeat", schedule: { kind: "every", everyMs: 7_200_000 } },
       { ...job, id: "j-3", schedule: { kind: "at", at: "2026-01-01T00:00:00.000Z" }, state: {} },
     ];
-    await serve((request, { answer }) => answer(request, { jobs, total: 5 }));
+    await serve((request, { answer }) => answer(request, { jobs, total: 6 }));
     expect(await run("automations")).toBe(0);
     expect(cli.terminal.outText()).toMatch(
       /j-1 +report +main +isolated +0 7 \* \* \* \(Europe\/Berlin\) +in 2 h +ok\n/,
     );
     expect(cli.terminal.outText()).toMatch(/j-2 .*every 2 h +disabled/);
+    expect(cli.terminal.outText()).toMatch(/j-5 .*every 1 h 30 min +in 2 h/);
     expect(cli.terminal.outText()).toMatch(/j-4 .*every 2 h, with the next heartbeat +in 2 h/);
     expect(cli.terminal.outText()).toMatch(/j-3 .*2026-01-01T00:00:00.000Z +none/);
-    expect(cli.terminal.errText()).toBe("4 of 5\n");
+    expect(cli.terminal.errText()).toBe("5 of 6\n");
   });
 
   it.each([
@@ -887,7 +889,19 @@ describe("cron", () => {
         request,
         request.method === "cron.run"
           ? { ok: true, ran: false, reason: "already-running" }
-          : { entries: [{ ts: Date.UTC(2026, 0, 1, 23), status: "error", durationMs: 4_000, error: "no luck" }] },
+          : {
+              entries: [
+                { ts: Date.UTC(2026, 0, 1, 23), status: "error", durationMs: 4_000, error: "no luck" },
+                {
+                  ts: Date.UTC(2026, 0, 1, 23),
+                  status: "ok",
+                  summary: "hello",
+                  delivered: false,
+                  deliveryError: "no URL",
+                },
+                { ts: Date.UTC(2026, 0, 1, 23), status: "ok", summary: "hello", delivered: true },
+              ],
+            },
       ),
     );
     expect([await run("cron", "run", "j-1"), cli.terminal.errText()]).toEqual([
@@ -895,7 +909,9 @@ describe("cron", () => {
       "j-1 was not run: already-running\n",
     ]);
     expect(await run("cron", "runs", "j-1")).toBe(0);
-    expect(cli.terminal.outText()).toMatch(/1 h ago +error +4 s +no luck\n$/);
+    expect(cli.terminal.outText()).toMatch(
+      /1 h ago +error +4 s +- +no luck\n1 h ago +ok +- +no: no URL +hello\n1 h ago +ok +- +yes +hello\n$/,
+    );
   });
 });
 
