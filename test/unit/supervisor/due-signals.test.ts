@@ -1,6 +1,6 @@
 /** When what is due is looked for: at its time, whatever comes meanwhile, fails or ends. On a clock of its own, with the store in memory. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { ErrorCode } from "../../../runtime/kernel/errors.ts";
+import { type ErrorCode, failure } from "../../../runtime/kernel/errors.ts";
 import type { Admission } from "../../../runtime/kernel/kernel.ts";
 import { limits } from "../../../runtime/kernel/limits.ts";
 import { openMemoryStore } from "../../../runtime/store/memory.ts";
@@ -22,7 +22,7 @@ async function open() {
   const told: string[] = [];
   const errors: string[] = [];
   /** The mailbox refuses with this, as long as it is set. */
-  const mailbox: { code?: ErrorCode; onMail?: () => void } = {};
+  const mailbox: { code?: ErrorCode; onMail?: () => void; heartbeat?: Error } = {};
   const store = await openMemoryStore({ stateDir: "/state", agents: [] }, { now: nowMs });
   const signals = makeSignals({
     store,
@@ -40,7 +40,10 @@ async function open() {
     },
     dueRun: async () => undefined,
     heartbeat: async () => undefined,
-    heartbeatMs: async () => nowMs(),
+    async heartbeatMs() {
+      if (mailbox.heartbeat !== undefined) throw mailbox.heartbeat;
+      return nowMs();
+    },
     jobsHappen: () => true,
     newId: () => "1",
     nowMs,
@@ -237,4 +240,44 @@ test("a process that ended without order is told of by the next one, to whoever 
   signals.stop();
   await signals.start();
   expect(told).toEqual([expect.stringContaining("raul is down (killed)")]);
+});
+
+const held: NonNullable<TimerRow["job"]> = {
+  schedule: { kind: "at", atMs: 0 },
+  target: "main",
+  payload: "systemEvent",
+  delivery: { type: "none" },
+  atHeartbeat: true,
+  enabled: true,
+  deleteAfterRun: true,
+  by: "operator",
+  updatedAtMs: 0,
+  runs: [],
+};
+
+test("what waits for a heartbeat of an agent that has none says so once, and comes when there is one", async () => {
+  const { signals, store, told, mailbox, timer } = await open();
+  mailbox.heartbeat = failure("CLOISTER_REQUEST_INVALID", "it has no heartbeat", "set one");
+  await signals.setTask({ ...timer("held", 10), id: "j-held", job: held });
+  await pass(10 * limits.dueRetryMsMax);
+  const [row] = (await store.timers({ limit: 1 })).rows;
+  expect(row?.job?.runs).toEqual([
+    expect.objectContaining({ status: "skipped", text: "it has no heartbeat: set one" }),
+  ]);
+  expect(told).toEqual([]);
+  delete mailbox.heartbeat;
+  await pass(2 * limits.dueRetryMsMax);
+  expect(told).toEqual(["held"]);
+});
+
+test("whose next heartbeat cannot be read is looked for again: nothing is skipped for it", async () => {
+  const { signals, store, told, errors, mailbox, timer } = await open();
+  mailbox.heartbeat = failure("CLOISTER_STORE_FAILED", "the disk");
+  await signals.setTask({ ...timer("held", 10), id: "j-held", job: held });
+  await pass(10 + 2 * limits.dueRetryMs);
+  expect(errors.length).toBeGreaterThan(1);
+  expect((await store.timers({ limit: 1 })).rows[0]?.job?.runs).toEqual([]);
+  delete mailbox.heartbeat;
+  await pass(limits.dueRetryMs);
+  expect(told).toEqual(["held"]);
 });

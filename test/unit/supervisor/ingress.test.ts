@@ -6,7 +6,7 @@ import type { Admission } from "../../../runtime/kernel/kernel.ts";
 import type { AcceptResult } from "../../../runtime/kernel/state.ts";
 import { compileRoutes } from "../../../runtime/routing/index.ts";
 import type { EnvelopeOutcome } from "../../../runtime/store/port.ts";
-import { makeIngress } from "../../../runtime/supervisor/ingress.ts";
+import { type IngressDeps, makeIngress } from "../../../runtime/supervisor/ingress.ts";
 import { makeRuns } from "../../../runtime/supervisor/runs.ts";
 import { makeWakePace } from "../../../runtime/supervisor/wake-pace.ts";
 import { makeConfig } from "../../support/gateway.ts";
@@ -15,6 +15,10 @@ function open(
   changes: object = {},
   answer: AcceptResult = { status: "stored", envelopeId: "e1", runId: "e1" },
   outcome: EnvelopeOutcome = { status: "unknown" },
+  {
+    fromOperator = () => undefined,
+    sending,
+  }: { readonly fromOperator?: IngressDeps["commands"]["fromOperator"]; readonly sending?: "deny" } = {},
 ) {
   const config = makeConfig(
     [{ id: "main" }, { id: "raul" }],
@@ -33,8 +37,8 @@ function open(
     config,
     isAgent: (agentId) => config.agents.some(({ id }) => id === agentId),
     routes: compileRoutes(config),
-    // Only the outcome of a repeated message is asked of it here.
-    store: { outcome: async () => outcome } as never,
+    // Only the outcome of a repeated message, and what was chosen for sending, are asked of it here.
+    store: { outcome: async () => outcome, chosenSending: async () => sending } as never,
     runs,
     pairings: () => makePairingRegistry(compilePairings(policy, () => true)),
     refused: (subject, object, { code }) => void refused.push(`${subject} ${object} ${code}`),
@@ -44,7 +48,7 @@ function open(
     },
     senders: { isKnown: () => false, ask: async () => undefined },
     threads: { heard: () => undefined },
-    commands: { fromChannel: () => undefined, fromOperator: () => undefined },
+    commands: { fromChannel: () => undefined, fromOperator },
     answer: () => undefined,
     nowMs: () => 1,
     log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
@@ -122,6 +126,21 @@ describe("a message from a channel", () => {
     expect(await ingress.inbound(event, "k")).toMatchObject({ status: "duplicate", runId: "e0" });
     expect(await runs.wait("e0", 1)).toEqual({ status: "ok", runId: "e0", reply: "said before" });
   });
+
+  test.each([
+    ["that was answered with nothing", { status: "done", outcomeText: null }, { status: "ok", reply: null }],
+    [
+      "whose end nobody knows",
+      { status: "unknown" },
+      { status: "error", refusal: { code: "CLOISTER_REQUEST_INVALID" } },
+    ],
+  ] as const)("repeated after a restart %s is told as that", async (_what, outcome, told) => {
+    const { ingress, runs } = open({}, { status: "duplicate", envelopeId: "e0", runId: "e0" }, outcome);
+    const result = await ingress.inbound(event, "k");
+    expect(result).toMatchObject({ status: "duplicate", runId: "e0" });
+    expect(result).not.toHaveProperty("isOver");
+    expect(await runs.wait("e0", 1)).toMatchObject(told);
+  });
 });
 
 describe("a hook", () => {
@@ -166,5 +185,105 @@ describe("a hook", () => {
     expect(admitted).toEqual([]);
     // A missing right is noted; what is merely wrong is not.
     expect(refused).toEqual("allowedAgentIds" in rules ? [`hook agent:main ${code}`] : []);
+  });
+});
+
+describe("what a hook says", () => {
+  const hooks = { enabled: true, path: "/hooks", token: "t", allowRequestSessionKey: true };
+  const ask = { name: "ci", message: "x" };
+
+  test("goes to the agent that it names, however that is written, and is known again for that agent", async () => {
+    const { ingress, admitted } = open({ hooks });
+    await ingress.hook({ ...ask, agentId: " Raul ", idempotencyKey: "k", ttlMs: 5 });
+    expect(admitted).toMatchObject([{ agentId: "raul", dedupe: { scope: "hook:raul", key: "k" }, ttlMs: 5 }]);
+  });
+
+  test.each([
+    ["none", {}, "agent:main:ci"],
+    ["another agent", { agentId: "raul" }, "agent:raul:ci"],
+    ["a session of its own", { sessionKey: "agent:raul:mine" }, "agent:raul:mine"],
+    ["that of the configuration", { configuredSession: "agent:main:theirs" }, "agent:main:theirs"],
+  ])(
+    "to a request that names %s, the session for all is that of its agent: %j → %s",
+    async (_what, named, sessionKey) => {
+      const { ingress, admitted } = open({ hooks: { ...hooks, defaultSessionKey: "agent:main:ci" } });
+      expect(await ingress.hook({ ...ask, ...named })).toMatchObject({ status: "accepted", sessionKey });
+      expect(admitted.map((one) => one.sessionKey)).toEqual([sessionKey]);
+    },
+  );
+
+  test("chooses a session only as the configuration allows, by how that begins", async () => {
+    const { ingress, admitted } = open({ hooks: { ...hooks, sessionKeyPrefixes: ["ci:"] } });
+    expect(await ingress.hook({ ...ask, sessionKey: "agent:main:other" })).toMatchObject({
+      status: "refused",
+      refusal: { code: "CLOISTER_EDGE_FORBIDDEN", remedy: expect.stringContaining("ci:") },
+    });
+    expect(await ingress.hook({ ...ask, sessionKey: "agent:main:ci:1" })).toMatchObject({ status: "accepted" });
+    // What the operator chose needs no leave.
+    expect(await ingress.hook({ ...ask, configuredSession: "agent:main:other" })).toMatchObject({ status: "accepted" });
+    expect(admitted).toHaveLength(2);
+  });
+
+  test("wakes an agent so often and no more; what was not taken, and what wakes nobody, counts for nothing", async () => {
+    const full: AcceptResult = { status: "refused", refusal: { code: "CLOISTER_MAILBOX_FULL", message: "full" } };
+    const refusing = open({ hooks }, full);
+    for (let at = 0; at < 20; at++)
+      expect(await refusing.ingress.hook({ ...ask, isWake: true })).toMatchObject({ refusal: full.refusal });
+    const { ingress } = open({ hooks });
+    for (let at = 0; at < 20; at++) expect(await ingress.hook(ask)).toMatchObject({ status: "accepted" });
+    const wakes = await Promise.all(Array.from({ length: 20 }, () => ingress.hook({ ...ask, isWake: true })));
+    const taken = wakes.filter(({ status }) => status === "accepted").length;
+    expect(taken).toBeGreaterThan(0);
+    expect(taken).toBeLessThan(20);
+    expect(await ingress.hook({ ...ask, isWake: true, agentId: "raul" })).toMatchObject({ status: "accepted" });
+  });
+});
+
+describe("what an operator's client says", () => {
+  const said = {
+    client: { clientId: "cli", scopes: ["operator.write"] },
+    agentId: "main",
+    sessionKey: "agent:main:main",
+    message: "hi",
+  };
+
+  test("is a message with what it asks for", async () => {
+    const { ingress, admitted } = open();
+    expect(await ingress.said({ ...said, ttlMs: 5, steers: true, idempotencyKey: "k" })).toEqual({
+      status: "accepted",
+      runId: "e1",
+    });
+    await ingress.said(said);
+    expect(admitted).toMatchObject([
+      { body: "hi", ttlMs: 5, steers: true, runId: "k", dedupe: { key: "k" } },
+      { body: "hi" },
+    ]);
+    for (const name of ["ttlMs", "steers", "runId", "dedupe"]) expect(admitted[1]).not.toHaveProperty(name);
+  });
+
+  test("is refused where sending is denied, but for what a module is told", async () => {
+    const denied = open({}, undefined, undefined, { sending: "deny" });
+    expect(await denied.ingress.said(said)).toMatchObject({
+      status: "refused",
+      refusal: { code: "CLOISTER_CAPABILITY_DENIED" },
+    });
+    expect(denied.admitted).toEqual([]);
+    const compacting = open({}, undefined, undefined, {
+      sending: "deny",
+      fromOperator: async () => ({ status: "goes-on", message: "", signal: { type: "compact" } as never }),
+    });
+    expect(await compacting.ingress.said(said)).toMatchObject({ status: "accepted" });
+    expect(compacting.admitted).toMatchObject([{ body: "", signal: { type: "compact" } }]);
+  });
+
+  test("is no message when it is a command, done or refused", async () => {
+    const refusal = { code: "CLOISTER_EDGE_FORBIDDEN", message: "no" } as const;
+    const refused = open({}, undefined, undefined, { fromOperator: async () => ({ status: "refused", refusal }) });
+    expect(await refused.ingress.said(said)).toEqual({ status: "refused", refusal });
+    const done = open({}, undefined, undefined, {
+      fromOperator: async () => ({ status: "accepted", runId: "c", reply: "done" }),
+    });
+    expect(await done.ingress.said(said)).toEqual({ status: "accepted", runId: "c" });
+    expect([...refused.admitted, ...done.admitted]).toEqual([]);
   });
 });
