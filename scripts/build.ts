@@ -10,6 +10,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type BuildOptions } from "rolldown";
 import { buildPage } from "./build-page.ts";
+import { buildTypes } from "./build-types.ts";
 import { collectLicences } from "./licences.ts";
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
@@ -24,6 +25,7 @@ const sources = [
   "scripts/*.ts",
   "package-lock.json",
   "package.json",
+  "tsconfig.json",
 ];
 
 async function stamp(): Promise<string> {
@@ -64,6 +66,7 @@ async function buildThreads(): Promise<void> {
       mcp: "runtime/mcp/mcp-thread.ts",
       reader: "runtime/readers/reader-thread.ts",
       "log-file": "runtime/observe/log-file.ts",
+      testing: "runtime/testing/index.ts",
     },
     external,
     output: { dir: dist, format: "esm", entryFileNames: "[name].js", chunkFileNames: "chunks/[name]-[hash].js" },
@@ -123,7 +126,12 @@ async function main(): Promise<void> {
   if (process.argv.includes("--if-changed") && (await readFile(stampFile, "utf8").catch(() => "")) === now) return;
   await rm(dist, { recursive: true, force: true });
   await mkdir(dist, { recursive: true });
-  await Promise.all([buildThreads(), buildCells(), buildPage(path.join(dist, "web"), [licences.plugin])]);
+  const types = buildTypes(
+    root,
+    ["actors/index.ts", "channels/index.ts", "runtime/testing/index.ts"],
+    path.join(dist, "types"),
+  );
+  await Promise.all([buildThreads(), buildCells(), buildPage(path.join(dist, "web"), [licences.plugin]), types]);
   await licences.write(path.join(dist, "LICENCES.txt"));
   await chmod(path.join(dist, "main.js"), 0o755);
   await writeFile(stampFile, now);

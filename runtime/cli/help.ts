@@ -34,6 +34,7 @@ const samples: Readonly<Record<string, string>> = {
 /** Where what is required shows too little of what there is. */
 const own: Readonly<Record<string, string>> = {
   agent: 'agent --agent raul --message "what time is it" --timeout 60',
+  "actor check": 'actor check ./shopping.ts --say "add milk" --say list',
   chat: "chat --agent raul",
   doctor: "doctor --fix",
   logs: "logs --follow --level warn --agent raul",

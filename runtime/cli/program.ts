@@ -21,6 +21,7 @@ import type { CleanupOptions } from "./commands/sessions-cleanup.ts";
 import type { StopOptions } from "./commands/stop.ts";
 import type { TimerOptions, TimersOptions } from "./commands/timers.ts";
 import type { CliContext, ExitCode, GlobalOptions } from "./context.ts";
+import { addActor } from "./actor-commands.ts";
 import { addAudit } from "./audit-commands.ts";
 import { addCompletion } from "./completion-command.ts";
 import { addAgentEdits, addConfig } from "./config-commands.ts";
@@ -104,6 +105,7 @@ export function makeProgram(around: Surrounding, args: readonly string[], exit: 
   addMemory(shell);
   addMcp(shell);
   addSkills(shell);
+  addActor(shell);
   addGrants(shell);
   addDevices(shell);
   addPairing(shell);

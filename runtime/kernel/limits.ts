@@ -1312,6 +1312,12 @@ export const limits = {
   /** How long such a task may take, and characters of the name that its server gives it. */
   mcpTaskMsMax: 86_400_000,
   mcpTaskIdCharsMax: 512,
+  /** Of the kit for authors of actors: how long, in real time, what was said may take to be handled; a message whose turns hold the loop is given up by then. */
+  kitSettleMs: 60_000,
+  /** Points of one conversation at which it is crashed: each is a run of all of it. */
+  kitPointsMax: 400,
+  /** Times at which something is due that the clock of the kit may pass in one go: a timer of each second for some hours. */
+  kitDueMax: 20_000,
 } as const;
 
 /** The bounds as numbers: tests and an operator may set others. */

@@ -18,6 +18,14 @@ interface Row {
 /** What survives closing: the rows of each directory. */
 export type MemoryDisk = Map<string, Row[]>;
 
+/** What is in it now, as a crash leaves it: nobody who has the first one open changes the copy. */
+export function copyDisk(disk: MemoryDisk): MemoryDisk {
+  const copy: MemoryDisk = new Map([...disk].map(([dir, rows]) => [dir, [...rows]]));
+  const folders = files.get(disk);
+  if (folders !== undefined) files.set(copy, new Map([...folders].map(([dir, folder]) => [dir, new Map(folder)])));
+  return copy;
+}
+
 export function memoryEnvironments(disk: MemoryDisk): OpenEnvironment {
   const open = async (dir: string): Promise<Environment> => {
     const rows = disk.get(dir) ?? [];

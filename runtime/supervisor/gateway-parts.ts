@@ -52,6 +52,8 @@ export interface GatewayParts {
   /** Of the process that it runs in. */
   readonly process: Omit<LifecycleDeps, "turnsInFlight" | "isReady">;
   readonly nowMs?: () => number;
+  /** What tells the ids of its messages from those of other processes. Default: chance. */
+  readonly newUuid?: () => string;
   /** The gateway has to stop: an agent failed whose `supervision.escalate` says so. */
   readonly onFatal?: (reason: string) => void;
   /** What `config` was made of, and how it is read again. */
@@ -76,6 +78,8 @@ export interface Gateway {
   checkSandboxes(): Promise<void>;
   /** Takes up what the last process left. Call it when the edge is attached. */
   resume(): Promise<Resumed>;
+  /** For who keeps the clock: what is due by now comes now. */
+  lookAtDue(): Promise<void>;
   /** Stops intake, lets turns end, ends the cells. The store stays open. */
   drain(timeoutMs: number): Promise<boolean>;
 }

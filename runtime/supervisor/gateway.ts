@@ -64,7 +64,7 @@ import { makeWakePace } from "./wake-pace.ts";
 import { makeStopWork } from "./stop-work.ts";
 
 export function makeGateway(parts: GatewayParts): Gateway {
-  const { store, log, nowMs = Date.now } = parts;
+  const { store, log, nowMs = Date.now, newUuid = randomUUID } = parts;
   const live = makeLiveConfig(parts.config);
   const { config, agents, routes } = live;
   const audit = makeAudit({ store, stateDir: config.stateDir, operatorKey: parts.operatorKey, nowMs, log });
@@ -116,7 +116,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     (agentId) => driver.kernel.view(agentId),
     (changed) => publish({ event: "agents", payload: { agents: changed } }),
   );
-  const newId = makeEnvelopeIds(randomUUID);
+  const newId = makeEnvelopeIds(newUuid);
   const signals = makeSignals({
     store,
     kernel,
@@ -480,6 +480,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
       retention.start();
       return found;
     },
+    lookAtDue: () => signals.look(),
     async drain(timeoutMs) {
       requests.close();
       await configDesk.close();

@@ -44,6 +44,8 @@ export interface Signals {
   down(effect: Extract<Effect, { type: "down" }>): void;
   /** Something of the store is due at this time. */
   expect(atMs: number): void;
+  /** Fires what is due now. A look that is under way looks once more. */
+  look(): Promise<void>;
   /** The gateway is up: what was watched before is down, and what became due meanwhile fires. */
   start(): Promise<void>;
   /** Nothing fires any more; what is due stays. */
@@ -372,6 +374,7 @@ export function makeSignals(deps: SignalsDeps): Signals {
       );
     },
     expect,
+    look,
     down: ({ agentId, reason, detail }) => note({ target: agentId, reason, detail, atMs: nowMs() }),
     async start() {
       isRunning = true;

@@ -319,6 +319,14 @@ export const rooms: readonly Room[] = [
     ],
   },
   {
+    name: "kit",
+    layer: 4,
+    places: ["runtime/testing"],
+    why: "The door for authors' tests: the assembly on a clock and a store that it keeps itself. Nothing of the program needs it but the command that runs it.",
+    only: ["kernel", "broker-protocol", "config", "store-port", "store", "thread-protocol", "thread", "supervisor"],
+    node: ["node:fs/promises", "node:os", "node:path", "node:timers/promises", "node:url"],
+  },
+  {
     name: "actors",
     layer: 4,
     places: ["actors"],

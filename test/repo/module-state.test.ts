@@ -50,6 +50,8 @@ const allowed: Readonly<Record<string, string>> = {
   "runtime/store/memory-environment.ts files": "of tests and of runs without a disk: by the disk, then by the folder",
   "runtime/supervisor/active-hours.ts clocks": "a format of times by the name of its zone",
   "runtime/supervisor/tools/specs.ts known": "the description of a tool's parameters, by their schema",
+  "runtime/testing/actor-world.ts loaded": "in an author's test: what any cell starts with, read once",
+  "runtime/testing/cell-senses.ts made": "in an author's test: a number that makes names of blocks differ",
   "runtime/thread/cell/bootstrap.ts mailbox": "in a cell: its own end of the port",
   "runtime/thread/cell/bootstrap.ts runner": "in a cell: what runs its turns",
   "runtime/thread/cell/bootstrap.ts threads":

@@ -7,6 +7,7 @@ import json5 from "json5";
 import { describe, expect, test } from "vitest";
 import { loadConfig, resolveConfig } from "../../runtime/config/index.ts";
 import { doneBits, up } from "../../runtime/kernel/frames.ts";
+import { checkActor, formatReport } from "../../runtime/testing/index.ts";
 import { startCell } from "../support/cell.ts";
 import { allFiles, isFile, readText, resolveImport } from "./files.ts";
 import { findAnchors, findCodeBlocks, findLinks, findTranscript } from "./markdown.ts";
@@ -71,6 +72,23 @@ describe("actors in the pages", () => {
           answers,
         });
       }
+    },
+  );
+});
+
+describe("A15.1: a crash at any point of their conversations", () => {
+  const actors = blocks.filter(({ kind }) => kind[0] === "ts" && kind[1] === "actor");
+
+  test.each(actors.map((actor) => [`${actor.page}:${actor.line}`, actor] as const))(
+    "does no harm to the actor of %s",
+    async (_where, { text }) => {
+      const file = path.join(realpathSync(mkdtempSync(path.join(os.tmpdir(), "cloister-page-"))), "actor.ts");
+      writeFileSync(file, text);
+      const transcript = findTranscript(text);
+      const report = await checkActor(file, { conversation: transcript.map(({ says }) => says) });
+      expect(formatReport(report).at(-1)).toMatch(/^passed/);
+      expect(report.turns.map(({ reply }) => reply)).toEqual(transcript.map(({ answers }) => answers));
+      expect(report.points.length).toBeGreaterThanOrEqual(2 * transcript.length);
     },
   );
 });

@@ -108,6 +108,7 @@ const quiet: Readonly<Record<string, string>> = {
   "config diff": "compares files, so that it works without a gateway",
   "config restore": "repairs what keeps the gateway from starting",
   completion: "prints a script",
+  "actor check": "runs a module in a gateway of its own, which has no doors",
   "secrets list": "reads a file of the state directory, so that it works without a gateway",
   "secrets set": "writes that file",
   "secrets remove": "likewise",
