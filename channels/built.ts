@@ -23,6 +23,10 @@ export const builtChannels = { telegram, discord, slack, irc, whatsapp } as cons
 
 export const isBuiltChannel = (channel: string): channel is BuiltChannel => Object.hasOwn(builtChannels, channel);
 
+/** Where the configuration has it: what is no channel of this version is one of the operator's own. */
+export const sectionOf = (channel: string): string =>
+  isBuiltChannel(channel) ? `channels.${channel}` : `channels.modules.${channel}`;
+
 export type AccountsOf<C extends BuiltChannel> = Readonly<Record<string, SettingsByChannel[C]>>;
 
 /** By channel: its accounts that are configured and switched on. */

@@ -3,6 +3,7 @@
  * that writes, and texts cut to what the platform takes. One account that fails changes nothing for the others.
  */
 import { joinSecretsRead, nothingRead, type SecretsRead } from "../broker/secrets-read.ts";
+import { sectionOf } from "../../channels/built.ts";
 import { lengthIn } from "../../channels/chunks.ts";
 import { aborted } from "../../channels/aborted.ts";
 import { makeRecent, type Recent } from "../../channels/recent.ts";
@@ -117,7 +118,7 @@ export function serveAccounts<S extends AccountSettings>(
     return found;
   };
 
-  const mediaKey = `channels.${manifest.id}.mediaMaxMb`;
+  const mediaKey = `${sectionOf(manifest.id)}.mediaMaxMb`;
   const mediaBound = ({ mediaBytesMax = limits.channelMediaBytesMax }: AccountSettings): FileBound => ({
     bytesMax: mediaBytesMax,
     key: mediaKey,
@@ -133,7 +134,7 @@ export function serveAccounts<S extends AccountSettings>(
       throw failure(
         "CLOISTER_CHANNEL_UNKNOWN",
         `accounts of ${manifest.id} are not linked by a code: their credential is in the configuration`,
-        `set it in channels.${manifest.id}`,
+        `set it in ${sectionOf(manifest.id)}`,
       );
     return { ...account, link: adapter.link.bind(adapter), unlink: adapter.unlink.bind(adapter) };
   };

@@ -6,7 +6,7 @@ import { registerHooks } from "node:module";
 import { pathToFileURL } from "node:url";
 import { channelApi, type ChannelDefinition, type OwnChannel } from "../../channels/own.ts";
 import type { AccountSettings, ChannelModule } from "../../channels/port.ts";
-import { type CodedError, failure } from "../kernel/errors.ts";
+import { type CodedError, failure, isCoded } from "../kernel/errors.ts";
 import { channelDoorUrl } from "../thread/entries.ts";
 
 const doorName = "cloister/channels";
@@ -49,10 +49,10 @@ function invalid(module: string, error: unknown): CodedError {
       "take a release of the channel that was made for this version, or another version of Cloister",
       error,
     );
-  if (error instanceof Error && "code" in error && error.code === "CLOISTER_MODULE_INVALID") return error as CodedError;
+  if (isCoded(error)) return error;
   return failure(
     "CLOISTER_MODULE_INVALID",
-    `${module} cannot be loaded: ${message.split("\n")[0]}`,
+    `${module} cannot be loaded: ${message.replace(/^CLOISTER_MODULE_INVALID: /, "").split("\n")[0]}`,
     "correct the module, then start the gateway again",
     error,
   );

@@ -79,7 +79,7 @@ function lintBroadcasts(groups: GroupsConfig, { config }: Draft): ConfigWarning[
           warn(
             ["broadcast", key],
             `is a group that no account of ${channel} serves: its messages are dropped before`,
-            `Add ${JSON.stringify(peerId)} to channels.${channel}.groups.`,
+            `Add ${JSON.stringify(peerId)} to ${groups.accounts[channel]?.["*"]?.keys.groups ?? `channels.${channel}.groups`}.`,
           ),
         ]
       : [];

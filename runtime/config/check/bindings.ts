@@ -9,7 +9,7 @@ import { type ChannelSection, listChannels } from "../accounts.ts";
 import { findDefaultAgentId, type NamedAgent } from "../agents.ts";
 import { resolveBindings, resolveChannelDefaults } from "../bindings.ts";
 import type { Draft } from "../draft.ts";
-import type { ConfigIssue, Path } from "../issue.ts";
+import { type ConfigIssue, formatPath, type Path } from "../issue.ts";
 import { findNearest } from "../suggest.ts";
 import { unknownAgent } from "./unknown-agent.ts";
 import { makeIssue } from "../validate.ts";
@@ -44,9 +44,9 @@ function checkAccounts(draft: Draft): ConfigIssue[] {
     const path: Path = ["bindings", index, "match", "accountId"];
     const remedy =
       near === undefined
-        ? `Use one of: ${section.accountIds.join(", ")}; or add the account under channels.${channel}.accounts.`
+        ? `Use one of: ${section.accountIds.join(", ")}; or add the account under ${formatPath(section.path)}.accounts.`
         : `Did you mean "${near}"?`;
-    return [makeIssue(path, `names no account of channels.${channel}`, remedy, draft.written)];
+    return [makeIssue(path, `names no account of ${formatPath(section.path)}`, remedy, draft.written)];
   });
 }
 

@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { joinSecretsRead, nothingRead, type SecretsRead } from "../../broker/secrets-read.ts";
-import { builtChannels, type ChannelAccounts, isBuiltChannel } from "../../../channels/built.ts";
+import { builtChannels, type ChannelAccounts, isBuiltChannel, sectionOf } from "../../../channels/built.ts";
 import type {
   AccountSettings,
   ChannelAction,
@@ -194,7 +194,7 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
     if (!hasAccount(channel, accountId))
       throw failure(
         "CLOISTER_CHANNEL_UNKNOWN",
-        `channels.${channel} has no account ${JSON.stringify(accountId)} that is switched on`,
+        `${sectionOf(channel)} has no account ${JSON.stringify(accountId)} that is switched on`,
         `use one of: ${Object.keys(accountsOf(channel)).join(", ") || "none is configured"}`,
       );
     const remote = remoteOf(channel);
@@ -211,7 +211,7 @@ export function makeChannelDesk(deps: ChannelDeskDeps): ChannelDesk {
     if (!hasAccount(channel, accountId))
       return {
         status: "failed",
-        reason: `channels.${channel} has no account ${JSON.stringify(accountId)} that is switched on`,
+        reason: `${sectionOf(channel)} has no account ${JSON.stringify(accountId)} that is switched on`,
         retry: false,
       };
     return send(outboxOf(channel));

@@ -218,7 +218,7 @@ test("a file that came is put whole below the workspace, once, and never through
   expect(await readdir(path.join(workspace, "inbox/2"))).toEqual([]);
   expect(await channel.fetch("default", { ...photo, bytes: 101 }, to)).toMatchObject({
     status: "failed",
-    reason: "it has 101 bytes, and 100 are fetched at most (channels.test.mediaMaxMb)",
+    reason: "it has 101 bytes, and 100 are fetched at most (channels.modules.test.mediaMaxMb)",
   });
   await channel.close();
 });
@@ -235,13 +235,13 @@ test("an account has a bound of its own for files, both ways, and what is beyond
   expect(bounds).toEqual([4]);
   expect(await channel.fetch("default", { ...photo, bytes: 5 }, { ...to, name: "b.jpg" })).toEqual({
     status: "failed",
-    reason: "it has 5 bytes, and 4 are fetched at most (channels.test.mediaMaxMb)",
+    reason: "it has 5 bytes, and 4 are fetched at most (channels.modules.test.mediaMaxMb)",
   });
   const files = ["chart.png", "long.txt"].map((file) => ({ workspace, path: file }));
   await channel.send(outbound({ text: "", files }), 0);
   expect(sent.map(({ file, text }) => file?.name ?? text)).toEqual([
     "chart.png",
-    '[A file was not sent: "long.txt" has 5 bytes; at most 4 are sent (channels.test.mediaMaxMb)]',
+    '[A file was not sent: "long.txt" has 5 bytes; at most 4 are sent (channels.modules.test.mediaMaxMb)]',
   ]);
   await channel.close();
 });

@@ -101,6 +101,23 @@ test("its rules, its accounts and its bindings are those of every channel", asyn
   expect(paths.some((at) => at.startsWith("bindings[0].match.channel"))).toBe(false);
 });
 
+test("what is said of its bindings and its groups names its section", async () => {
+  const config = {
+    agents: { list: [{ id: "main" }, { id: "raul" }] },
+    channels: { modules: { lines: { ...section, accounts: { a: {} } } } },
+  };
+  const files = { "lines/channel.json": JSON.stringify(manifest) };
+  const bindings = [{ agentId: "raul", match: { channel: "lines", accountId: "zebra" } }];
+  expect(await refusalOf({ ...config, bindings }, { files })).toMatchObject([
+    {
+      message: "names no account of channels.modules.lines",
+      remedy: "Use one of: a; or add the account under channels.modules.lines.accounts.",
+    },
+  ]);
+  const { resolved } = await loadText({ ...config, broadcast: { "lines:#room": ["main", "raul"] } }, { files });
+  expect(resolved.warnings.map(({ remedy }) => remedy)).toContain('Add "#room" to channels.modules.lines.groups.');
+});
+
 test("an open door has to be said twice, and the default account has to be there", async () => {
   const issues = await refusalOf({ channels: { modules: { lines: { ...section, dmPolicy: "open" } } } });
   expect(issues).toMatchObject([{ path: "channels.modules.lines.dmPolicy" }]);
