@@ -44,7 +44,10 @@ function open(
     refused: (subject, object, { code }) => void refused.push(`${subject} ${object} ${code}`),
     accept: async (admission) => {
       admitted.push(admission);
-      return answer;
+      // A run keeps the name that it is given.
+      return answer.status === "stored" && admission.runId !== undefined
+        ? { ...answer, runId: admission.runId }
+        : answer;
     },
     senders: { isKnown: () => false, ask: async () => undefined },
     threads: { heard: () => undefined },
@@ -156,6 +159,13 @@ describe("a hook", () => {
       agentId: "raul",
       sessionKey: "agent:raul:main",
     });
+    // The name of the run is that of its session, by which a repetition finds it.
+    expect(admitted[0]?.runId).toBe("00000000-0000-4000-8000-000000000000");
+    const again = open({ hooks }, { status: "duplicate", envelopeId: "e0", runId: "first" });
+    expect(await again.ingress.hook({ name: "ci", message: "x", idempotencyKey: "k" })).toMatchObject({
+      status: "duplicate",
+      sessionKey: "agent:main:hook:first",
+    });
     // By pairings, so that a right that is taken back counts at delivery as well.
     expect(admitted.map(({ via }) => via)).toEqual(["config:hook:main", "config:hook:raul"]);
   });
@@ -251,7 +261,7 @@ describe("what an operator's client says", () => {
     const { ingress, admitted } = open();
     expect(await ingress.said({ ...said, ttlMs: 5, steers: true, idempotencyKey: "k" })).toEqual({
       status: "accepted",
-      runId: "e1",
+      runId: "k",
     });
     await ingress.said(said);
     expect(admitted).toMatchObject([
