@@ -241,8 +241,8 @@ describe("what a hook says", () => {
       expect(await refusing.ingress.hook({ ...ask, isWake: true })).toMatchObject({ refusal: full.refusal });
     const { ingress } = open({ hooks });
     for (let at = 0; at < 20; at++) expect(await ingress.hook(ask)).toMatchObject({ status: "accepted" });
-    const wakes = await Promise.all(Array.from({ length: 20 }, () => ingress.hook({ ...ask, isWake: true })));
-    const taken = wakes.filter(({ status }) => status === "accepted").length;
+    let taken = 0;
+    for (let at = 0; at < 20; at++) if ((await ingress.hook({ ...ask, isWake: true })).status === "accepted") taken++;
     expect(taken).toBeGreaterThan(0);
     expect(taken).toBeLessThan(20);
     expect(await ingress.hook({ ...ask, isWake: true, agentId: "raul" })).toMatchObject({ status: "accepted" });
