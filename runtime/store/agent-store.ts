@@ -372,12 +372,14 @@ function rowsOf(kind: "w" | "b", envelopeText: string): Range {
 }
 
 function transcript(turn: TurnCommit, envelopes: readonly StoredEnvelope[], from: number): StoredRow[] {
+  const failed = turn.failure === undefined ? {} : { failure: turn.failure };
   const said = envelopes.map(({ header, body }, at): StoredRow => {
     const { id, acceptedAtMs, chain } = header;
     const provenance: Provenance =
       header.provenance.kind === "inter_session" ? { ...header.provenance, chain } : header.provenance;
     const isUser = provenance.kind === "external_user";
-    return { seq: from + at, envelopeId: id, role: "user", text: body, atMs: acceptedAtMs, isUser, provenance };
+    const seq = from + at;
+    return { seq, envelopeId: id, role: "user", text: body, atMs: acceptedAtMs, isUser, provenance, ...failed };
   });
   const answers = turn.rows.map((row, at) => ({
     ...row,

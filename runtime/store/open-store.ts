@@ -255,6 +255,8 @@ export class OpenStore implements Store {
       return done === undefined ? { status: "open" } : { status: "done", ...outcomeOf(done) };
     });
 
+  accepted: Store["accepted"] = (envelopeId) => this.#run(async () => this.#journal.find(envelopeId)?.header);
+
   delivered: Store["delivered"] = (agentId, envelopeId) =>
     this.#run(async () => {
       // In this order: a crash between the two leaves a done envelope without an outbound row, which `pending` settles.

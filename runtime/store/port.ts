@@ -137,6 +137,8 @@ export interface Store {
   commit(turn: TurnCommit): Promise<CommittedTurn>;
   /** How an envelope stands, without counting anything. `unknown`: settled so long ago that only the transcript tells. */
   outcome(agentId: string, envelopeId: string): Promise<EnvelopeOutcome>;
+  /** Of an envelope that the journal holds: it waits, runs, or has only just ended. */
+  accepted(envelopeId: string): Promise<EnvelopeHeader | undefined>;
   /** The outbound row of an envelope was handed to its channel; the journal row goes with it. */
   delivered(agentId: string, envelopeId: string): Promise<void>;
   /**

@@ -1,5 +1,5 @@
 /** What was said in a session, as the calls of the store's port give it. */
-import type { Provenance } from "../kernel/envelope.ts";
+import type { Failure, Provenance } from "../kernel/envelope.ts";
 import type { CommitRow } from "../kernel/turn-rows.ts";
 
 export interface TranscriptRow {
@@ -11,6 +11,8 @@ export interface TranscriptRow {
   readonly atMs: number;
   readonly isUser: boolean;
   readonly provenance?: Provenance;
+  /** Of a message: its turn failed with this. */
+  readonly failure?: Failure;
   readonly toolName?: string;
 }
 

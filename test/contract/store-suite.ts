@@ -545,6 +545,42 @@ export function storeSuite(supports: StoreSupports, makeHarness: () => Promise<S
         expect(await store.outcome("ann", "a")).toEqual(done);
         expect(await store.begin(beginOf(mail))).toEqual(done);
       });
+
+      it("a message whose turn failed says so in the transcript, also when nothing else knows the turn any more", async () => {
+        for (const [id, failure] of Object.entries({
+          a: { code: "CLOISTER_AGENT_FAILED", message: "no" },
+          b: undefined,
+        })) {
+          const mail = envelope(id);
+          await store.append(mail);
+          await store.begin(beginOf(mail));
+          const failed = failure === undefined ? {} : { outcomeText: null, failure, rows: [] };
+          await store.commit(commitOf(mail, failed));
+          await store.settle(id);
+        }
+        await reopen();
+        const { rows } = await store.history("ann", "agent:ann:main", 10, 0);
+        expect(rows.map(({ envelopeId, role, failure }) => [envelopeId, role, failure?.code])).toEqual([
+          ["a", "user", "CLOISTER_AGENT_FAILED"],
+          ["b", "user", undefined],
+          ["b", "assistant", undefined],
+        ]);
+      });
+
+      it("the header of an accepted message is found until its turn is settled, and that of no other", async () => {
+        const mail = envelope("a");
+        await store.append(mail);
+        expect(await store.accepted("a")).toEqual(mail.header);
+        await reopen();
+        await store.begin(beginOf(mail));
+        await store.commit(commitOf(mail));
+        expect(await store.accepted("a")).toEqual(mail.header);
+        await store.settle("a");
+        expect(await store.accepted("a")).toBeUndefined();
+        await store.append(envelope("b"));
+        await store.bury("b", "dropped", "somebody stopped it");
+        expect([await store.accepted("b"), await store.accepted("nothing")]).toEqual([undefined, undefined]);
+      });
     });
 
     describe("turns", () => {
