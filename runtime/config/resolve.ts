@@ -362,6 +362,7 @@ function resolveGateway(draft: Draft, { port }: ConfigOverrides): ResolvedConfig
       chatCompletions: draft.config.gateway.http.endpoints.chatCompletions.enabled,
       responses: draft.config.gateway.http.endpoints.responses.enabled,
       mcp: draft.config.gateway.http.endpoints.mcp.enabled,
+      a2a: draft.config.gateway.http.endpoints.a2a.enabled,
     },
     metrics: figures.status === "set" ? { token: figures.value } : {},
     autoApproveLocal: draft.config.gateway.nodes.pairing.autoApproveLocal,

@@ -322,7 +322,12 @@ export interface ResolvedConfig {
     /** Endpoints for other programs. */
     /** What opens the gateway's figures and nothing else. */
     readonly metrics: { readonly token?: SecretText };
-    readonly http: { readonly chatCompletions: boolean; readonly responses: boolean; readonly mcp: boolean };
+    readonly http: {
+      readonly chatCompletions: boolean;
+      readonly responses: boolean;
+      readonly mcp: boolean;
+      readonly a2a: boolean;
+    };
     /** Programs of this machine that hold what opens the gateway are approved as devices without a person. */
     readonly autoApproveLocal: boolean;
     /** What nodes may be asked for beside what was approved, and never. */

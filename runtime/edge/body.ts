@@ -17,7 +17,7 @@ export async function readJson(exchange: Exchange, bounds: EdgeBounds): Promise<
 }
 
 /** @throws CLOISTER_REQUEST_INVALID */
-function requireJson({ request }: Exchange): void {
+export function requireJson({ request }: Exchange): void {
   const type = request.headers["content-type"];
   if (type === undefined || !/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)) {
     throw failure(

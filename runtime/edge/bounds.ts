@@ -30,6 +30,7 @@ type Name =
   | "programCallsMax"
   | "programSilenceMs"
   | "programMessagesMax"
+  | "taskCancelWaitMs"
   | "hookWaitMsDefault"
   | "hookWaitMsMax"
   | "authFailuresPerMinute"

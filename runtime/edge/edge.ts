@@ -33,7 +33,7 @@ import { makePlatformRoutes } from "./platform-routes.ts";
 import { makeDoorSecrets } from "./read-secrets.ts";
 import type { RouteFinder } from "./route.ts";
 import { type Entrance, makeSockets, type Sockets } from "./sockets.ts";
-import { makeProxies, type Proxies } from "./trusted-proxy.ts";
+import { clientScheme, makeProxies, type Proxies } from "./trusted-proxy.ts";
 import { makeWebhookRoutes } from "./webhook-routes.ts";
 
 /** What a test replaces. */
@@ -126,7 +126,10 @@ export function makeEdge(
       }
     },
     publish: async (published) => {
-      for (const { event, payload } of published) if (event === "chat") open?.listeners.take(payload);
+      for (const { event, payload } of published) {
+        if (event === "chat") open?.listeners.take(payload);
+        if (event === "run") open?.listeners.began(payload.runId);
+      }
       open?.sockets.publish(published);
     },
     setCallers: async (callers) => open?.programs.setCallers(callers),
@@ -196,7 +199,19 @@ async function assemble(parts: Parts, makeClient: typeof makeWebhookClient): Pro
     rules: makeOriginRules(from.host, from.allowedOrigins),
     proxies: makeProxies(from.trustedProxies),
     hooks: makeHookRoutes(from.hooks, { kernel, bounds, attempts: webhookAttempts }),
-    programRoutes: makeProgramRoutes(from.programs, { kernel, door: programs, bounds, listeners, log }, now),
+    programRoutes: makeProgramRoutes(
+      from.programs,
+      {
+        kernel,
+        door: programs,
+        bounds,
+        listeners,
+        log,
+        version: from.version,
+        schemeOf: (request) => clientScheme(request, proxies),
+      },
+      now,
+    ),
     metricsRoutes: makeMetricsRoutes(from.metrics, { kernel, programs, attempts: webhookAttempts }),
     webhookRoutes: makeWebhookRoutes(from.webhook, { kernel, bounds, attempts: webhookAttempts, now }),
     platformRoutes: makePlatformRoutes(from.platforms, { kernel, bounds, attempts: webhookAttempts, now }),

@@ -39,7 +39,8 @@ export async function answerRequest(request: IncomingMessage, response: ServerRe
   const route = findRoute(door.finders, exchange.path);
   const refuse = (refusal: Refusal, headers: Record<string, string> = {}): void => {
     const closes = request.complete && request.readableLength === 0 ? {} : { connection: "close" };
-    sendRefusal(response, refusal, { ...closes, ...headers }, route?.refusalBody);
+    const challenge = refusal.code === "CLOISTER_EDGE_UNAUTHENTICATED" ? { "www-authenticate": "Bearer" } : {};
+    sendRefusal(response, refusal, { ...closes, ...challenge, ...headers }, route?.refusalBody);
   };
   try {
     await dispatch(exchange, route, door, refuse);

@@ -317,8 +317,15 @@ export interface CallerKey {
   readonly untilMs?: number;
 }
 
+/** Ids of runs that begin so are of tasks: also who has no WebSocket is told when their turns begin. */
+export const followedRun = "task-";
+
+/** The door that a program came by. Its conversations are apart from those of the other. */
+export type ProgramPlace = "http" | "a2a";
+
 export interface ProgramCall extends Pick<InboundEvent, "trace"> {
   readonly program: Program;
+  readonly place: ProgramPlace;
   /** Made by the edge, so that it hears what the run streams from the first word on. */
   readonly runId: string;
   /** Absent: the default agent, or the only one that the program may call. */
@@ -342,16 +349,51 @@ export interface ProgramCall extends Pick<InboundEvent, "trace"> {
     readonly knownUpTo: number;
   };
   readonly idempotencyKey?: string;
+  /** What the program calls the message. */
+  readonly messageId?: string;
 }
 
 export type ProgramCallResult =
   | {
       readonly status: "accepted" | "duplicate";
       readonly runId: string;
+      /** By which its task is found again, also after a restart. */
+      readonly envelopeId: string;
       readonly agentId: string;
       readonly sessionKey: string;
     }
   | { readonly status: "refused"; readonly refusal: Refusal };
+
+/** A message of a program and what came of it, as it is found again. */
+export interface ProgramTask {
+  readonly envelopeId: string;
+  readonly sessionKey: string;
+  readonly conversation: ProgramConversation;
+  readonly acceptedAtMs: number;
+  readonly state:
+    | { readonly type: "waiting" | "running"; readonly runId: string }
+    | { readonly type: "answered"; readonly atMs: number; readonly reply: string | null }
+    /** `stopped`: somebody ended it. `refused`: the right was gone when its turn came. */
+    | { readonly type: "failed" | "stopped" | "refused"; readonly atMs: number; readonly failure: Refusal };
+  /** What was said; absent while it waits or runs. */
+  readonly said?: { readonly text: string; readonly messageId?: string };
+}
+
+/** A conversation whose name serves to go on with it. */
+export type ProgramConversation = Extract<ProgramCall["conversation"], { type: "new" | "user" }>;
+
+export interface ProgramTaskRef {
+  readonly program: Program;
+  readonly place: ProgramPlace;
+  readonly agentId: string;
+  readonly conversation: ProgramConversation;
+  readonly envelopeId: string;
+}
+
+export interface ProgramTaskQuery extends Omit<ProgramTaskRef, "conversation" | "envelopeId"> {
+  /** Of this one alone. */
+  readonly conversation?: ProgramConversation;
+}
 
 export type RunResult =
   | { readonly status: "ok"; readonly runId: string; readonly reply: string | null }
@@ -371,6 +413,12 @@ export interface KernelForEdge {
   /** A call of a program over HTTP. Resolves once it is stored. */
   call(call: ProgramCall): Promise<ProgramCallResult>;
   callable(program: Program): Promise<readonly ProgramAgent[]>;
+  /** The agent, when the program may call it; else it is noted that it tried. */
+  reach(program: Program, agentId: string): Promise<ProgramAgent | undefined>;
+  /** Undefined: there is none, it is another program's, or it is gone by now. */
+  programTask(ref: ProgramTaskRef): Promise<ProgramTask | undefined>;
+  /** Newest first, as far as they are looked for. */
+  programTasks(query: ProgramTaskQuery): Promise<readonly ProgramTask[]>;
   /** Nobody waits for the run any more. `by` is for the audit trail. */
   stopCall(sessionKey: string, runId: string, by: string): Promise<void>;
   /** The end of a run that was accepted here before. */

@@ -57,7 +57,12 @@ export interface EdgeSettings {
     readonly mappings: readonly HookMapping[];
   };
   /** Which of the endpoints for other programs are there. */
-  readonly programs: { readonly chatCompletions: boolean; readonly responses: boolean; readonly mcp: boolean };
+  readonly programs: {
+    readonly chatCompletions: boolean;
+    readonly responses: boolean;
+    readonly mcp: boolean;
+    readonly a2a: boolean;
+  };
   /** What opens the gateway's figures, and nothing else. */
   readonly metrics: { readonly token?: string };
   readonly callers: readonly CallerKey[];

@@ -39,6 +39,13 @@ export function clientAddress({ headersDistinct, socket }: IncomingMessage, prox
   return client !== undefined && isIP(client) !== 0 ? client : socket.remoteAddress;
 }
 
+/** What the client spoke: the gateway itself has no TLS. The first proxy on the way names it first. */
+export function clientScheme({ headersDistinct, socket }: IncomingMessage, proxies: Proxies): "http" | "https" {
+  if (!proxies.trusts(socket.remoteAddress)) return "http";
+  const [said = ""] = (headersDistinct["x-forwarded-proto"] ?? []).flatMap((line) => line.split(","));
+  return said.trim().toLowerCase() === "https" ? "https" : "http";
+}
+
 /** Whom a proxy has identified, or why it has not. */
 export type ProxyIdentity =
   | { readonly type: "user"; readonly user: string }

@@ -54,6 +54,17 @@ export function viewSession(k: KernelState, agentId: string, sessionKey: string)
   };
 }
 
+/** What waits in memory or runs, in no order. */
+export function openHeaders(k: KernelState, agentId: string): readonly EnvelopeHeader[] {
+  const agent = k.agents.peek(agentId);
+  if (agent?.isMade !== true) return [];
+  return [...agent.lanes.values()].flatMap(({ queue, running }) =>
+    [...(running === undefined ? [] : [running.mail, ...running.taken]), ...queue].map(
+      ({ envelope }) => envelope.header,
+    ),
+  );
+}
+
 /** What the agent's cell was given and has not said to be done. */
 export function headersInHand(k: KernelState, agent: AgentEntry): readonly EnvelopeHeader[] {
   unfoldOf(k, agent);

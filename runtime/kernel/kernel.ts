@@ -2,7 +2,7 @@
  * The kernel's door: one object, methods that take an event and the time. See `state.ts` for what it remembers and emits.
  * Pure: same calls with the same times, random numbers and ids, same effects (promise P10).
  */
-import { type AgentView, headersInHand, type SessionView, viewOf, viewSession } from "./agent-views.ts";
+import { type AgentView, headersInHand, openHeaders, type SessionView, viewOf, viewSession } from "./agent-views.ts";
 import { oldestMs } from "./depth.ts";
 import { type Admission, type Appended, admit, appended, restore } from "./admit.ts";
 import { AgentTable } from "./agent-table.ts";
@@ -431,6 +431,8 @@ export function makeKernel(
       for (const agent of k.agents.made()) turns += inHand(agent);
       return turns;
     },
+    /** Of what of the agent waits in memory or runs. */
+    openHeaders: (agentId: string): readonly EnvelopeHeader[] => openHeaders(k, agentId),
     /** The lanes as they stand (`lanes.ts`). */
     lanes: (): readonly LaneRow[] => viewLanes(k),
     view(agentId: string): AgentView | undefined {

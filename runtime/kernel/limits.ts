@@ -535,6 +535,16 @@ export const limits = {
   programSilenceMs: 15_000,
   /** Messages in one request of a program. */
   programMessagesMax: 2_000,
+  /** Tasks that a program asks for by A2A: sessions and rows of their transcripts that are looked through for it, the newest first. */
+  programTaskSessionsMax: 200,
+  programTaskRowsMax: 2_000,
+  /** Tasks in one answer, also when more are asked for, and when the client does not say. */
+  programTasksPageMax: 100,
+  programTasksPageDefault: 50,
+  /** Characters of the id of a context that a program names; it is part of a session key. */
+  contextIdCharsMax: 128,
+  /** How long the answer to the cancellation of a task waits for its end. */
+  taskCancelWaitMs: 5_000,
   /** How long the second response of `agent` is waited for when the client names no timeout. */
   runWaitMsDefault: 600_000,
   /** Requests of one WebSocket that are being answered at a time. */

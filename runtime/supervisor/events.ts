@@ -3,7 +3,7 @@
  * later cannot do without. It asks for everything else when it begins; but of an answer that streams, the edge alone has
  * the text so far (`runtime/edge/streams.ts`), and the end of such a run, or of one whose beginning was told, lets that go.
  */
-import type { GatewayEvent } from "../edge/port.ts";
+import { followedRun, type GatewayEvent } from "../edge/port.ts";
 
 /** Takes events to the edge; nobody waits for it. */
 export type PublishEvents = (events: readonly GatewayEvent[]) => void;
@@ -26,8 +26,9 @@ export function makeEvents(also: (event: GatewayEvent) => void, onAudience: (isT
 
   const isWanted = ({ event, payload }: GatewayEvent): boolean => {
     if (event === "run") {
-      if (isHeard) told.add(payload.runId);
-      return isHeard;
+      const isTold = isHeard || payload.runId.startsWith(followedRun);
+      if (isTold) told.add(payload.runId);
+      return isTold;
     }
     if (event !== "chat") return isHeard;
     if (payload.state !== "delta") return told.delete(payload.runId) || isHeard;

@@ -445,6 +445,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
     isRunning: (sessionKey) => driver.kernel.isRunning(sessionKey),
   });
   const doors = makeGatewayDoors({
+    ...common,
     rpc,
     devices,
     nodes,
@@ -452,7 +453,6 @@ export function makeGateway(parts: GatewayParts): Gateway {
     ingress,
     stopWork,
     runs,
-    note: audit.note,
     events,
     views,
     isResumed: () => isResumed,

@@ -68,10 +68,17 @@ export type SaidResult =
   | { readonly status: "refused"; readonly refusal: Refusal };
 
 /** `isOver`: a dead letter, or done so long ago that only the session's history tells; nobody hears its end any more. */
-type AcceptedOnce = SaidResult & { readonly isOver?: true };
+type AcceptedOnce =
+  | {
+      readonly status: "accepted" | "duplicate";
+      readonly runId: string;
+      readonly envelopeId: string;
+      readonly isOver?: true;
+    }
+  | Extract<SaidResult, { status: "refused" }>;
 
 /** From a channel: `inbound` admits and routes, `answered` shows answers to the other agents of a group. */
-export interface Ingress extends ChannelMail, Pick<ProgramCalls, "call" | "callable"> {
+export interface Ingress extends ChannelMail, Pick<ProgramCalls, "call" | "callable" | "reach" | "sessionOf"> {
   hook(request: HookRequest): Promise<HookResult>;
   /** From an operator's client, to a session that it names. */
   said(said: Said): Promise<SaidResult>;
@@ -94,27 +101,37 @@ export function makeIngress(deps: IngressDeps): Ingress {
   const acceptOnce = async (admission: Admission): Promise<AcceptedOnce> => {
     const result = await deps.accept(admission);
     if (result.status === "refused") return result;
-    if (result.status === "stored") return { status: "accepted", runId: result.runId };
-    const { runId } = result;
-    if (runs.knows(runId)) return { status: "duplicate", runId };
-    const found = await deps.store.outcome(admission.agentId, result.envelopeId);
+    const { runId, envelopeId } = result;
+    if (result.status === "stored") return { status: "accepted", runId, envelopeId };
+    if (runs.knows(runId)) return { status: "duplicate", runId, envelopeId };
+    const found = await deps.store.outcome(admission.agentId, envelopeId);
     if (found.status === "done") runs.recalled(runId, outcomeOf(found.outcomeText));
-    return { status: "duplicate", runId, ...(found.status === "unknown" ? { isOver: true } : {}) };
+    return { status: "duplicate", runId, envelopeId, ...(found.status === "unknown" ? { isOver: true } : {}) };
   };
 
   const accept = async (admission: Admission): Promise<SaidResult> => {
-    const { isOver: _, ...result } = await acceptOnce(admission);
-    return result;
+    const result = await acceptOnce(admission);
+    return result.status === "refused" ? result : { status: result.status, runId: result.runId };
   };
 
   const whyNoSending = makeWhyNoSending(deps);
   const channelMail = makeChannelMail({ ...deps, accept: acceptOnce });
-  const programs = makeProgramCalls({ ...deps, accept });
+  const programs = makeProgramCalls({
+    ...deps,
+    accept: async (admission) => {
+      const result = await acceptOnce(admission);
+      if (result.status === "refused") return result;
+      const { isOver: _, ...accepted } = result;
+      return accepted;
+    },
+  });
 
   return {
     ...channelMail,
     call: (asked) => programs.call(asked),
     callable: (program) => programs.callable(program),
+    reach: (program, agentId) => programs.reach(program, agentId),
+    sessionOf: (agentId, call) => programs.sessionOf(agentId, call),
 
     async hook(request) {
       const target = hookTarget(request);

@@ -4,14 +4,14 @@
  */
 import { callerSubject, hookSubject } from "../../auth/compile-pairings.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
-import type { Program, ProgramAgent, ProgramCall, ProgramCallResult } from "../edge/port.ts";
+import type { Program, ProgramAgent, ProgramCall, ProgramCallResult, ProgramPlace } from "../edge/port.ts";
 import { frameMessage } from "../groups/index.ts";
 import type { Principal } from "../kernel/envelope.ts";
 import type { Refusal } from "../kernel/errors.ts";
 import type { PairingRegistry } from "../kernel/pairings.ts";
 import { formatSessionKey, mainSessionKey, resolveSessionReference } from "../routing/index.ts";
 import type { Store } from "../store/port.ts";
-import type { Accept } from "./broadcasts.ts";
+import type { Admission } from "../kernel/kernel.ts";
 
 export interface ProgramCallsDeps {
   readonly config: Pick<ResolvedConfig, "agents" | "defaultAgentId" | "session" | "hooks">;
@@ -19,7 +19,12 @@ export interface ProgramCallsDeps {
   readonly isAgent: (agentId: string) => boolean;
   readonly pairings: () => Pick<PairingRegistry, "find">;
   readonly store: Pick<Store, "session">;
-  readonly accept: Accept;
+  readonly accept: (
+    admission: Admission,
+  ) => Promise<
+    | { readonly status: "accepted" | "duplicate"; readonly runId: string; readonly envelopeId: string }
+    | { readonly status: "refused"; readonly refusal: Refusal }
+  >;
   /** A right was missing. */
   readonly refused: (subject: string, object: string, refusal: Refusal) => void;
 }
@@ -28,6 +33,10 @@ export interface ProgramCalls {
   call(call: ProgramCall): Promise<ProgramCallResult>;
   /** The agents that it may call. */
   callable(program: Program): readonly ProgramAgent[];
+  /** This one of them; that it may not is noted. */
+  reach(program: Program, agentId: string): ProgramAgent | undefined;
+  /** Whether it is known or not. */
+  sessionOf(agentId: string, call: Pick<ProgramCall, "program" | "place" | "conversation">): Promise<Named>;
   /** By which right a webhook reaches the agent. */
   hookRight(agentId: string): Right;
   /** The session that somebody names, of this agent. */
@@ -36,9 +45,6 @@ export interface ProgramCalls {
 
 type Right = { readonly via: string } | { readonly refusal: Refusal };
 type Named = { readonly sessionKey: string } | { readonly refusal: Refusal };
-
-/** In session keys, in place of a channel. */
-const place = "http";
 
 export function makeProgramCalls(deps: ProgramCallsDeps): ProgramCalls {
   const { config, isAgent, pairings } = deps;
@@ -95,8 +101,8 @@ export function makeProgramCalls(deps: ProgramCallsDeps): ProgramCalls {
   };
 
   /** Conversations of one program are apart from those of every other: its name, which it does not choose, is in their keys. */
-  const sessionOf = async (agentId: string, { program, conversation }: ProgramCall): Promise<Named> => {
-    const accountId = program.type === "operator" ? "operator" : program.name;
+  const sessionOf: ProgramCalls["sessionOf"] = async (agentId, { program, place, conversation }) => {
+    const accountId = accountOf(program);
     if (conversation.type === "user")
       return {
         sessionKey: formatSessionKey(agentId, {
@@ -131,6 +137,13 @@ export function makeProgramCalls(deps: ProgramCallsDeps): ProgramCalls {
   return {
     callable,
     namedSession,
+    sessionOf,
+    reach(program, agentId) {
+      const right = rightOf(program, agentId);
+      if ("via" in right) return callable(program).find((agent) => agent.agentId === agentId);
+      deps.refused(subjectOf(program), `agent:${agentId}`, right.refusal);
+      return undefined;
+    },
     hookRight(agentId) {
       const pairing = pairings().find(hookSubject, "send", `agent:${agentId}`);
       if (pairing !== undefined) return { via: pairing.id };
@@ -163,11 +176,12 @@ export function makeProgramCalls(deps: ProgramCallsDeps): ProgramCalls {
       const session = await sessionOf(agentId, call);
       if ("refusal" in session) return { status: "refused", refusal: session.refusal };
       const { sessionKey } = session;
-      const name = call.program.type === "operator" ? place : call.program.name;
+      const { place } = call;
+      const name = nameOf(call.program, place);
       const isKept = call.conversation.type === "user" || call.conversation.type === "key";
       const before = call.said.before.slice(isKept ? call.said.knownUpTo : 0);
       const result = await deps.accept({
-        from: principalOf(call.program),
+        from: principalOf(call.program, place),
         agentId,
         sessionKey,
         verb: "send",
@@ -177,7 +191,9 @@ export function makeProgramCalls(deps: ProgramCallsDeps): ProgramCalls {
           kind: "external_user",
           sourceChannel: place,
           accountId: name,
-          senderName: call.conversation.type === "user" ? call.conversation.user : name,
+          // A program that names its conversations by ids says nothing of who speaks.
+          senderName: call.conversation.type === "user" && place === "http" ? call.conversation.user : name,
+          ...(call.messageId === undefined ? {} : { messageId: call.messageId }),
         },
         replyRoute: { type: "none" },
         body: before.length === 0 ? call.said.text : frameMessage(before.map(lineOf), call.said.text),
@@ -198,7 +214,14 @@ const lineOf = ({ role, text }: ProgramCall["said"]["before"][number]) => ({
   text,
 });
 
-const principalOf = (program: Program): Principal =>
+/** In the keys of its sessions. */
+export const accountOf = (program: Program): string => (program.type === "operator" ? "operator" : program.name);
+
+/** As transcripts have it. */
+export const nameOf = (program: Program, place: ProgramPlace): string =>
+  program.type === "operator" ? place : program.name;
+
+const principalOf = (program: Program, place: ProgramPlace): Principal =>
   program.type === "operator" ? { type: "operator", client: place } : { type: "caller", name: program.name };
 
 const subjectOf = (program: Program): string =>

@@ -15,6 +15,8 @@ const flowsMax = 50;
 type ToldFlow = Omit<Flow, "fromAgent" | "toAgent">;
 
 interface Run {
+  /** A turn has begun with it. */
+  isRunning: boolean;
   readonly waiters: ((result: RunResult) => void)[];
   result: RunResult | undefined;
 }
@@ -54,6 +56,8 @@ export interface Runs {
   /** An outcome that was found in the store for a run of before. */
   recalled(runId: string, outcome: Outcome): void;
   knows(runId: string): boolean;
+  /** How a run stands; undefined: this process knows none of this id, or ended it too long ago. */
+  look(runId: string): { readonly isRunning: boolean; readonly result: RunResult | undefined } | undefined;
   wait(runId: string, timeoutMs: number): Promise<RunResult>;
   flow(envelopeId: string, fromSession: string, toSession: string, state: Flow["state"]): void;
   /** The last that were answered, then those that wait, oldest first and no more than `limits.openFlowsListMax`; how many wait. */
@@ -85,7 +89,7 @@ export function makeRuns(
   const find = (runId: string): Run => {
     let run = runs.get(runId);
     if (run === undefined) {
-      run = { waiters: [], result: undefined };
+      run = { isRunning: false, waiters: [], result: undefined };
       runs.set(runId, run);
     }
     return run;
@@ -135,6 +139,7 @@ export function makeRuns(
     reopened(runId) {
       const run = find(runId);
       if (run.result === undefined) return;
+      run.isRunning = false;
       run.result = undefined;
       ended[ended.indexOf(runId)] = undefined;
     },
@@ -150,6 +155,8 @@ export function makeRuns(
     },
     began(header) {
       const { runId, sessionKey, agentId, acceptedAtMs } = header;
+      const run = runs.get(runId);
+      if (run !== undefined) run.isRunning = true;
       onBegan(header);
       for (const follower of followers) follower.began?.(header);
       publish({ event: "run", payload: { runId, sessionKey, agentId, acceptedAt: acceptedAtMs, startedAt: nowMs() } });
@@ -180,6 +187,7 @@ export function makeRuns(
     },
     recalled: (runId, outcome) => finish(runId, resultOf(runId, outcome)),
     knows: (runId) => runs.has(runId),
+    look: (runId) => runs.get(runId),
     wait(runId, timeoutMs) {
       const wasKnown = runs.has(runId);
       const run = shelved > 0 ? find(runId) : runs.get(runId);

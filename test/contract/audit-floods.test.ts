@@ -14,6 +14,7 @@ it("a program that is refused and a client that asks nodes all the time have a b
     });
     expect(
       await gateway.doors.call({
+        place: "http",
         program: { type: "caller", name: "loud" },
         runId: `r${n}`,
         agentId: "main",

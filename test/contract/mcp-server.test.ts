@@ -209,7 +209,7 @@ describe("A15.4: an agent is a tool of an MCP server", () => {
       });
     expect((await post([])).status).toBe(400);
     expect((await fetch(url, { headers: { authorization: `Bearer ${gatewayToken}` } })).status).toBe(405);
-    const closed = await open({ programs: { chatCompletions: true, responses: true, mcp: false } });
+    const closed = await open({ programs: { chatCompletions: true, responses: true, mcp: false, a2a: true } });
     const refused = await fetch(closed.url, { method: "POST" });
     expect(refused.status).toBe(404);
     expect(await refused.text()).toContain("gateway.http.endpoints.mcp.enabled");

@@ -286,7 +286,10 @@ describe("A15.4: a caller of its own", () => {
     expect(await asked).toMatchObject({ status: 403, code: "CLOISTER_CAPABILITY_REVOKED" });
     expect(await failureOf(client(gatewayToken).models.list())).toMatchObject({ status: 401 });
     expect((await client("another-secret").models.list()).data).toHaveLength(3);
-    await edge.configure({ ...settings, programs: { chatCompletions: false, responses: false, mcp: false } });
+    await edge.configure({
+      ...settings,
+      programs: { chatCompletions: false, responses: false, mcp: false, a2a: false },
+    });
     expect(await failureOf(client(gatewayToken).models.list())).toMatchObject({ status: 404 });
   });
 
@@ -432,7 +435,9 @@ describe("what is refused", () => {
   });
 
   test("what is not enabled is not there, and says which key enables it", async () => {
-    const { port } = await open({ settings: { programs: { chatCompletions: false, responses: false, mcp: false } } });
+    const { port } = await open({
+      settings: { programs: { chatCompletions: false, responses: false, mcp: false, a2a: false } },
+    });
     const chat = await postJson(port, "/v1/chat/completions", bearer(gatewayToken), {});
     expect(chat).toMatchObject({ status: 404, json: { error: { code: "CLOISTER_EDGE_NOT_FOUND" } } });
     expect(chat.json.error.message).toContain("gateway.http.endpoints.chatCompletions.enabled");

@@ -457,7 +457,7 @@ export const rooms: readonly Room[] = [
     why: "HTTP and WebSocket, in a thread of its own. It authenticates and asks; it decides no right.",
     only: ["kernel", "auth", "channel-port", "edge-protocol", "thread", "broker-protocol", "secrets"],
     also: [{ room: "webhook", why: "the webhook channel has no socket of its own: the HTTP server is its client" }],
-    packages: ["@modelcontextprotocol/sdk", "ws", "zod"],
+    packages: ["@a2a-js/sdk", "@modelcontextprotocol/sdk", "ws", "zod"],
     node: ["node:crypto", "node:fs/promises", "node:http", "node:net", "node:os", "node:path", "node:stream"],
   },
   {
@@ -599,6 +599,7 @@ export const rooms: readonly Room[] = [
       "vitest",
       "fast-check",
       "ws",
+      "@a2a-js/sdk",
       "@modelcontextprotocol/sdk",
       "zod",
       "comlink",

@@ -133,7 +133,7 @@ export function makeConfig(
       port: 0,
       auth: { mode: "none" },
       trustedProxies: [],
-      http: { chatCompletions: true, responses: true, mcp: true },
+      http: { chatCompletions: true, responses: true, mcp: true, a2a: true },
       autoApproveLocal: true,
       metrics: {},
       nodeCommands: { allow: [], deny: [] },

@@ -141,6 +141,10 @@ const http = z.strictObject({
           "`POST /mcp`, for clients of the Model Context Protocol: each agent is a tool. Needs the same tokens.",
           z.strictObject({ enabled: key("Answer it.", z.boolean().default(false)) }).prefault({}),
         ),
+        a2a: key(
+          "`POST /a2a/<agent>`, for clients of the Agent2Agent protocol, and the card of each agent. Needs the same tokens.",
+          z.strictObject({ enabled: key("Answer it.", z.boolean().default(false)) }).prefault({}),
+        ),
       })
       .prefault({}),
   ),

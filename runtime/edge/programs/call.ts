@@ -22,17 +22,33 @@ export interface CallDeps {
 /** Who hears what a run streams, on this thread. */
 export interface RunListeners {
   take(event: ChatEvent): void;
+  /** A turn begins with it, or begins anew; told of runs whose id begins with `followedRun`. */
+  began(runId: string): void;
   /** Gives what ends it. */
-  listen(runId: string, hear: (event: ChatEvent) => void): () => void;
+  listen(runId: string, listener: RunListener): () => void;
+}
+
+export interface RunListener {
+  hear(event: ChatEvent): void;
+  began?(): void;
 }
 
 export function makeRunListeners(): RunListeners {
-  const byRun = new Map<string, (event: ChatEvent) => void>();
+  const byRun = new Map<string, Set<RunListener>>();
   return {
-    take: (event) => byRun.get(event.runId)?.(event),
-    listen: (runId, hear) => {
-      byRun.set(runId, hear);
-      return () => void byRun.delete(runId);
+    take: (event) => {
+      for (const listener of byRun.get(event.runId) ?? []) listener.hear(event);
+    },
+    began: (runId) => {
+      for (const listener of byRun.get(runId) ?? []) listener.began?.();
+    },
+    listen: (runId, listener) => {
+      const all = byRun.get(runId) ?? new Set();
+      byRun.set(runId, all.add(listener));
+      return () => {
+        all.delete(listener);
+        if (all.size === 0 && byRun.get(runId) === all) byRun.delete(runId);
+      };
     },
   };
 }
@@ -61,7 +77,7 @@ export async function carryOutCall(
   const gone = (): void => ended.resolve({ why: clientGone, stops: call.idempotencyKey === undefined });
   response.once("close", gone);
   const feed = makeFeed((part) => sink.text(part));
-  const unlisten = listeners.listen(call.runId, (event) => feed.take(event));
+  const unlisten = listeners.listen(call.runId, { hear: (event) => feed.take(event) });
   try {
     const result = await kernel.call(call);
     if (result.status === "refused") throw fromRefusal(result.refusal);
@@ -98,5 +114,5 @@ function refusalOf(
 
 const clientGone: Refusal = { code: "CLOISTER_EDGE_TIMEOUT", message: "the client closed the connection" };
 
-const subjectOf = ({ program }: ProgramCall): string =>
+export const subjectOf = ({ program }: Pick<ProgramCall, "program">): string =>
   program.type === "operator" ? "operator" : callerSubject(program.name);

@@ -1,4 +1,4 @@
-/** The endpoints for programs that speak OpenAI's API, or MCP. Each is there only when the config enables it. */
+/** The endpoints for programs that speak OpenAI's API, MCP or A2A. Each is there only when the config enables it. */
 import { fromRefusal } from "../../kernel/errors.ts";
 import { sendJson } from "../answer.ts";
 import type { EdgeSettings } from "../settings.ts";
@@ -7,14 +7,15 @@ import type { CallDeps } from "./call.ts";
 import { answerChatCompletion } from "./chat-completions.ts";
 import { openAiRefusal } from "./openai-error.ts";
 import { answerMcp } from "./mcp.ts";
+import { type A2aDeps, makeA2aRoutes } from "./a2a/routes.ts";
 import { answerResponse } from "./responses.ts";
 import { agentOf, unknownModel } from "./said.ts";
 
 const base = "/v1/";
 
 export function makeProgramRoutes(
-  { chatCompletions, responses, mcp }: EdgeSettings["programs"],
-  deps: CallDeps,
+  { chatCompletions, responses, mcp, a2a }: EdgeSettings["programs"],
+  deps: A2aDeps,
   now: () => number,
 ): RouteFinder {
   const route = (methods: Route["methods"], handle: Route["handle"]): Route => ({
@@ -50,8 +51,9 @@ export function makeProgramRoutes(
   ]);
   const list = route(["GET", "HEAD"], (exchange) => answerModels(exchange, deps));
   const one = route(["GET", "HEAD"], (exchange) => answerModel(exchange, deps));
+  const findA2a = makeA2aRoutes(a2a, deps, off);
   return (path) => {
-    const known = routes.get(path);
+    const known = routes.get(path) ?? findA2a(path);
     if (known !== undefined || !isAny) return known;
     if (path === `${base}models`) return list;
     return path.startsWith(`${base}models/`) ? one : undefined;

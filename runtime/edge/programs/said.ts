@@ -122,6 +122,7 @@ export function makeCall({ program, headers, model, user, goesOnFrom, messages, 
           : { type: "new", id };
   return {
     program,
+    place: "http",
     runId: `call-${randomUUID()}`,
     ...tracedBy(headers),
     conversation,

@@ -91,7 +91,7 @@ export const twoAgents: ResolvedConfig = {
     metrics: {},
     nodeCommands: { allow: [], deny: [] },
     reload: { mode: "hybrid", debounceMs: 300 },
-    http: { chatCompletions: false, responses: false, mcp: false },
+    http: { chatCompletions: false, responses: false, mcp: false, a2a: false },
     controlUi: { enabled: true, basePath: "/", allowedOrigins: [] },
   },
   hooks: { enabled: false, path: "/hooks", allowRequestSessionKey: false, mappings: [] },

@@ -137,7 +137,7 @@ describe("what is not configured", () => {
         port: 18_789,
         auth: { mode: "token" },
         trustedProxies: [],
-        http: { chatCompletions: false, responses: false, mcp: false },
+        http: { chatCompletions: false, responses: false, mcp: false, a2a: false },
         autoApproveLocal: true,
         metrics: {},
         nodeCommands: { allow: [], deny: [] },

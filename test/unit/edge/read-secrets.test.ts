@@ -11,7 +11,7 @@ const told: WithReferences<ChangeableSettings> = {
   trustedProxies: [],
   allowedOrigins: [],
   hooks: { enabled: true, token: at("hooks.token", "/k/hooks"), path: "/hooks", mappings: [] },
-  programs: { chatCompletions: true, responses: true, mcp: true },
+  programs: { chatCompletions: true, responses: true, mcp: true, a2a: true },
   metrics: { token: at("gateway.metrics.scrapeToken", "/k/metrics") },
   webhook: {
     accounts: {

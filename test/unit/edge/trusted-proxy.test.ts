@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { describe, expect, it } from "vitest";
-import { clientAddress, identify, makeProxies } from "../../../runtime/edge/trusted-proxy.ts";
+import { clientAddress, clientScheme, identify, makeProxies } from "../../../runtime/edge/trusted-proxy.ts";
 
 const proxies = makeProxies(["10.0.0.0/8", "2001:db8::1"]);
 
@@ -29,6 +29,18 @@ describe("the address of a client behind trusted proxies", () => {
     expect(clientAddress(from("::ffff:10.0.0.1", lines), proxies)).toBe("203.0.113.5");
     expect(clientAddress(from("2001:db8::1", lines), proxies)).toBe("203.0.113.5");
     expect(clientAddress(from("2001:db8::2", lines), proxies)).toBe("2001:db8::2");
+  });
+});
+
+describe("what a client behind trusted proxies spoke", () => {
+  it.each([
+    ["https", ["https"], "https"],
+    ["what the first of them says", ["HTTPS, http"], "https"],
+    ["http, where none says a word", [], "http"],
+    ["http, where it is no such word", ["gopher"], "http"],
+  ])("is %s", (_what, lines, expected) => {
+    expect(clientScheme(from("10.0.0.1", { "x-forwarded-proto": lines }), proxies)).toBe(expected);
+    expect(clientScheme(from("198.51.100.9", { "x-forwarded-proto": lines }), proxies)).toBe("http");
   });
 });
 

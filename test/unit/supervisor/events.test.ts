@@ -52,6 +52,17 @@ test("nothing goes to the edge while no client is connected, except what streams
   expect(await told()).toEqual([]);
 });
 
+test("that the turn of a program's task begins goes also while no client is connected, and then its end", async () => {
+  const { events, told } = open();
+  const began = (runId: string): GatewayEvent => ({
+    event: "run",
+    payload: { runId, sessionKey: "agent:main:main", agentId: "main", acceptedAt: 1, startedAt: 2 },
+  });
+  for (const event of [began("call-1"), chat("call-1", "final"), began("task-1"), chat("task-1", "final")])
+    events.publish(event);
+  expect(await told()).toEqual([[began("task-1"), chat("task-1", "final")]]);
+});
+
 test("everything goes while a client is connected, in one piece for each moment, and stops with the last client", async () => {
   const { events, told } = open();
   events.hasAudience(true);
