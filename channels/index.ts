@@ -11,6 +11,7 @@ export type {
   ChannelAdapter,
   ChannelCapabilities,
   ChannelHost,
+  ChannelModule,
   InboundEvent,
   InboundMedia,
   InboundReaction,

@@ -61,8 +61,11 @@ export type ReadChannel = ChannelFile | { readonly problem: string; readonly rem
 
 export const manifestFileOf = (module: string): string => path.join(path.dirname(module), manifestName);
 
-/** @param module where the module is, absolute */
-export function readChannelFile(channel: string, module: string, found: FoundText): ReadChannel {
+/**
+ * @param channel its name in the configuration; undefined: any
+ * @param module where the module is, absolute
+ */
+export function readChannelFile(channel: string | undefined, module: string, found: FoundText): ReadChannel {
   const file = manifestFileOf(module);
   if ("problem" in found) return { problem: `cannot read ${file}: ${found.problem}`, remedy: `Write ${file}.` };
   let written: unknown;
@@ -86,7 +89,7 @@ export function readChannelFile(channel: string, module: string, found: FoundTex
     ...(offersOnce === undefined ? {} : { offersOnce }),
     ...(sendersAreNames === undefined ? {} : { sendersAreNames }),
   };
-  if (manifest.id !== channel)
+  if (channel !== undefined && manifest.id !== channel)
     return {
       problem: `${file} is of the channel "${manifest.id}"`,
       remedy: `Name it so: channels.modules.${manifest.id}.`,

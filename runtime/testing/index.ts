@@ -1,4 +1,7 @@
-/** The door for tests of authors: `import { checkActor, openActorKit } from "cloister/testing"`. It needs no test runner and no network. */
+/**
+ * The door for tests of authors: `import { checkActor, openActorKit } from "cloister/testing"` for actors, which needs no test runner, and
+ * `makeChannelContract` for channels, which is given one. Neither needs a network.
+ */
 export type {
   ActorKit,
   ActorKitOptions,
@@ -16,6 +19,10 @@ export type {
   ScriptedModel,
   Sibling,
 } from "./actor-port.ts";
+export type { ChannelContract } from "./channel-contract.ts";
+export type { Arrived, ChannelRig, Expect, Matchers, OpenChannel, Platform, TestRunner } from "./channel-port.ts";
+export { makeChannelContract } from "./channel-contract.ts";
+export { loadChannel } from "./load-channel.ts";
 export { openActorKit } from "./open-actor-kit.ts";
 export { checkActor } from "./check-actor.ts";
 export { formatReport } from "./report-lines.ts";

@@ -5,7 +5,7 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runLine } from "../support/command-lines.ts";
 import { eventually } from "../support/eventually.ts";
-import { openLinesServer } from "../support/lines-server.ts";
+import { openLinesServer } from "../../examples/lines/lines-server.ts";
 import { endPrograms, makeStateDir, type Program, repoRoot, startProgram } from "../support/program.ts";
 
 const folder = mkdtempSync(path.join(os.tmpdir(), "cloister-own-channels-"));

@@ -91,8 +91,11 @@ describe("tests", () => {
   test("belong to a project that runs them", () => {
     const projects = new Set(["unit", "contract", "simulation", "repo", "e2e", "golden", "chaos"]);
     const config = readText("vitest.config.ts");
+    const byContract = "examples/lines/lines.test.ts";
+    expect(readText("test/contract/channels/lines.test.ts")).toContain(`import("../../../${byContract}")`);
     // Those of `client` have a configuration of their own, since they need the client installed.
-    const folders = new Set(testFiles.map((file) => file.split(path.posix.sep)[1] ?? ""));
+    const others = testFiles.filter((file) => file !== byContract);
+    const folders = new Set(others.map((file) => file.split(path.posix.sep)[1] ?? ""));
     expect(folders.delete("client") && readText("package.json").includes("vitest run --config test/client/")).toBe(
       true,
     );

@@ -5,7 +5,9 @@
 import { readdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { channelApi } from "../../../channels/own.ts";
-import { loadLines, makeLinesRig } from "../../support/lines-channel.ts";
+import { loadChannel } from "../../../runtime/testing/load-channel.ts";
+import { makeLinesRig } from "../../../examples/lines/rig.ts";
+import type { LinesSettings } from "../../../examples/lines/index.ts";
 import { describeChannel } from "./suite.ts";
 
 const published = "test/fixtures/published/channels";
@@ -16,5 +18,5 @@ test("the samples are of this version of the API, and of those before", () => {
 });
 
 describe.each(versions)("A15.2: published for version %s", async (version) => {
-  describeChannel(makeLinesRig(await loadLines(`${published}/${version}/lines/index.ts`)));
+  describeChannel(makeLinesRig(await loadChannel<LinesSettings>(`${published}/${version}/lines/index.ts`)));
 });

@@ -60,7 +60,7 @@ function open({
     rules: () => ({ ...rules, ...world.rules }),
     pauseOf: () => pause,
     channels: {
-      manifest: (channel) => findManifest({ ownChannels: {} }, channel),
+      manifest: (name) => findManifest({ ownChannels: {} }, name),
       settings: (_, account) => (account === "default" ? { textChunkLimit: 4_000, ...settings } : undefined),
     },
     runs: { follow: (hears) => void (follower = hears) },

@@ -47,7 +47,7 @@ function open({
   const messageOf = makeMessageOf({ ownChannels: {} }, () => "/workspace");
   const previews = makePreviews({
     channels: {
-      manifest: (channel) => findManifest({ ownChannels: {} }, channel),
+      manifest: (name) => findManifest({ ownChannels: {} }, name),
       settings: (_channel, accountId) => (accountId === "default" ? { textChunkLimit: 4_000, ...settings } : undefined),
       sendOnce: async ({ text }) => done(`send ${text}`),
       act: async (_channel, _account, { messageId, change }) =>

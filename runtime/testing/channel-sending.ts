@@ -1,14 +1,14 @@
 /** The part of the contract of channels that is about texts on their way out: cut, in threads, and while the channel ends. */
-import { expect, test } from "vitest";
-import type { AccountSettings } from "../../../channels/port.ts";
-import { eventually } from "../../support/eventually.ts";
-import type { ChannelRig, OpenChannel } from "./suite.ts";
+import type { AccountSettings } from "../../channels/port.ts";
+import type { ContractKit } from "./channel-contract.ts";
+import type { ChannelRig, OpenChannel } from "./channel-port.ts";
 
 const isFence = (line: string): boolean => line.startsWith("```");
 
 export function describeSending<S extends AccountSettings>(
   { module: { manifest } }: ChannelRig<S>,
   open: () => Promise<OpenChannel>,
+  { test, expect, eventually }: ContractKit,
 ): void {
   const { capabilities, text: bound } = manifest;
 
@@ -43,6 +43,7 @@ export function describeSending<S extends AccountSettings>(
       expect(texts.join(" ").split(" ")).toEqual(words);
       expect(texts.length).toBeGreaterThan(1);
     });
+    expect(platform.violations()).toEqual([]);
   });
 
   test("cuts a long block of code so that each message has a whole one, and loses no line of it", async () => {

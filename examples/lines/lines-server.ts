@@ -1,6 +1,8 @@
 /** The server of the guide's channel, strict: a frame that it does not know, or a confirmation of what was not offered, is a violation. */
 import { type AddressInfo, createServer, type Socket } from "node:net";
 
+const send = (socket: Socket, frame: readonly unknown[]): void => void socket.write(`${JSON.stringify(frame)}\n`);
+
 export async function openLinesServer() {
   const violations: string[] = [];
   const arrived: { readonly place: string; readonly text: string }[] = [];
@@ -11,8 +13,6 @@ export async function openLinesServer() {
   const twice = new Set<string>();
   const sockets = new Map<Socket, { isLoggedIn: boolean }>();
   let count = 0;
-
-  const send = (socket: Socket, frame: readonly unknown[]): void => void socket.write(`${JSON.stringify(frame)}\n`);
 
   function hear(socket: Socket, [type, key, place, text]: readonly unknown[]): void {
     const state = sockets.get(socket);
