@@ -13,7 +13,7 @@ import { type Composed, composeSource } from "./file/include.ts";
 import { configFailure, formatPath } from "./issue.ts";
 import { lintDraft } from "./lint.ts";
 import { isMap } from "./is-map.ts";
-import { type FoundText, manifestFileOf } from "./own-channels.ts";
+import { manifestFileOf } from "./own-channels.ts";
 import { type ConfigPaths, type Env, resolvePath } from "./paths.ts";
 import type { ConfigWarning } from "./resolved.ts";
 import type { Lines } from "./file/lines.ts";
@@ -100,11 +100,19 @@ async function readChannelFiles(
   const files = (named as readonly string[]).map((module) =>
     resolvePath(module, { homeDir, baseDir: dirname(configPath) }),
   );
-  const found = files.map(async (module) => [module, await readChannelText(manifestFileOf(module), texts)] as const);
+  if (files.length === 0) return new Map();
+  const { compileSettings } = await import("./json-settings.ts");
+  const found = files.map(async (module) => {
+    const text = await readChannelText(manifestFileOf(module), texts);
+    return [module, "problem" in text ? text : { ...text, compile: compileSettings }] as const;
+  });
   return new Map(await Promise.all(found));
 }
 
-async function readChannelText(file: string, texts: Texts = new Map()): Promise<FoundText> {
+async function readChannelText(
+  file: string,
+  texts: Texts = new Map(),
+): Promise<{ readonly text: string } | { readonly problem: string }> {
   try {
     const text = texts.get(file) ?? (await readText(file));
     return text === undefined ? { problem: "there is no such file" } : { text };

@@ -8,13 +8,21 @@ import { channelApi, type OwnChannel } from "../../channels/own.ts";
 import type { ChannelManifest } from "../../channels/port.ts";
 import { limits } from "../kernel/limits.ts";
 import { isMap } from "./is-map.ts";
+import type { Path } from "./issue.ts";
 import { isSecretName } from "./secrets.ts";
 
 /** Beside the module. */
 const manifestName = "channel.json";
 
-/** A text as it was found on the disk, or why there is none. */
-export type FoundText = { readonly text: string } | { readonly problem: string };
+export type Settings = Readonly<Record<string, unknown>>;
+
+/** @throws with what is wrong with the schema. What it gives says of settings what they are with their defaults, or what is wrong at which key. */
+export type CompileSettings = (
+  schema: Settings,
+) => (given: Settings) => { readonly settings: Settings } | { readonly path: Path; readonly message: string };
+
+/** A text as it was found on the disk, with what reads the schema in it; or why there is none. */
+export type FoundText = { readonly text: string; readonly compile: CompileSettings } | { readonly problem: string };
 
 const can = () => z.boolean().default(false);
 
@@ -50,7 +58,7 @@ const manifestSchema = z.strictObject({
 
 export interface ChannelFile extends OwnChannel {
   /** Keys of an account that are its own, beside those that all channels have. */
-  readonly settings: z.ZodType<Readonly<Record<string, unknown>>>;
+  readonly check: ReturnType<CompileSettings>;
   readonly keys: ReadonlySet<string>;
   /** Those of them that hold a credential: a text, or a reference to one. */
   readonly secrets: ReadonlySet<string>;
@@ -94,7 +102,7 @@ export function readChannelFile(channel: string | undefined, module: string, fou
       problem: `${file} is of the channel "${manifest.id}"`,
       remedy: `Name it so: channels.modules.${manifest.id}.`,
     };
-  return { module, manifest, ...readSettings(settings, file) };
+  return { module, manifest, ...readSettings(settings, file, found.compile) };
 }
 
 type WrittenSettings = z.output<typeof manifestSchema>["settings"];
@@ -102,7 +110,8 @@ type WrittenSettings = z.output<typeof manifestSchema>["settings"];
 function readSettings(
   { properties, required, ...rest }: WrittenSettings,
   file: string,
-): Pick<ChannelFile, "settings" | "keys" | "secrets" | "required"> | { problem: string; remedy: string } {
+  compile: CompileSettings,
+): Pick<ChannelFile, "check" | "keys" | "secrets" | "required"> | { problem: string; remedy: string } {
   const keys = new Set(Object.keys(properties));
   const secrets = new Set([...keys].filter((key) => properties[key]?.["writeOnly"] === true));
   const unseen = [...secrets].find((key) => !isSecretName(key));
@@ -119,13 +128,7 @@ function readSettings(
     additionalProperties: false,
   };
   try {
-    const settings = z.fromJSONSchema(schema);
-    return {
-      settings: settings as z.ZodType<Readonly<Record<string, unknown>>>,
-      keys,
-      secrets,
-      required: new Set(required),
-    };
+    return { check: compile(schema), keys, secrets, required: new Set(required) };
   } catch (error) {
     return {
       problem: `${file} has settings that are no JSON Schema: ${(error as Error).message}`,

@@ -4,6 +4,7 @@ import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { ChannelDefinition } from "../../channels/own.ts";
 import type { AccountSettings, ChannelModule } from "../../channels/port.ts";
+import { compileSettings } from "../config/json-settings.ts";
 import { manifestFileOf, readChannelFile } from "../config/own-channels.ts";
 import { failure } from "../kernel/errors.ts";
 
@@ -15,7 +16,7 @@ export async function loadChannel<S extends AccountSettings>(module: string | UR
   const file = path.resolve(module instanceof URL ? fileURLToPath(module) : module);
   const manifestFile = manifestFileOf(file);
   const found = await readFile(manifestFile, "utf8").then(
-    (text) => ({ text }),
+    (text) => ({ text, compile: compileSettings }),
     () => ({ problem: "there is no such file" }),
   );
   // Its name is its own: nobody has configured it here.

@@ -217,7 +217,7 @@ export const rooms: readonly Room[] = [
     layer: 2,
     places: ["runtime/config"],
     why: "Reads the operator's file into checked values; knows names and forms, starts nothing.",
-    packages: ["json5", "zod"],
+    packages: ["ajv", "ajv-formats", "json5", "zod"],
     node: ["node:crypto", "node:fs/promises", "node:net", "node:os", "node:path", "node:util"],
   },
   {

@@ -102,15 +102,15 @@ function readAccount(channel: string, account: Account, file: ChannelFile): Reso
     else if (found.status === "unusable" || file.required.has(key))
       return missing([...path, key], found, `Set ${formatPath([...path, key])}.`);
   }
-  const checked = file.settings.safeParse(written);
-  if (!checked.success) {
-    const [issue] = checked.error.issues;
-    const at: Path = [...path, ...(issue?.path ?? []).map((part) => (typeof part === "symbol" ? String(part) : part))];
-    const message = `${issue?.message ?? "is not valid"}; the account is not started`;
-    return { warning: { path: formatPath(at), message, remedy: `Correct ${formatPath(at)}.` } };
+  const checked = file.check(written);
+  if ("message" in checked) {
+    const at = formatPath([...path, ...checked.path]);
+    return {
+      warning: { path: at, message: `${checked.message}; the account is not started`, remedy: `Correct ${at}.` },
+    };
   }
   return {
-    settings: { ...commonSettings(account), ...reactionSettings(channel, account), ...checked.data, ...secrets },
+    settings: { ...commonSettings(account), ...reactionSettings(channel, account), ...checked.settings, ...secrets },
   };
 }
 

@@ -148,9 +148,10 @@ test("accounts inherit what the channel has, but for its credential, which is th
 
 describe("an account that is written wrong is told of with its key, and is not started", () => {
   test.each([
-    [{ ...section, port: "x" }, "channels.modules.lines.port", /expected number/],
-    [{ ...section, port: 70_000 }, "channels.modules.lines.port", /65535/],
-    [{ module: section.module, token: "T" }, "channels.modules.lines.host", /expected string/],
+    [{ ...section, port: "x" }, "channels.modules.lines.port", /must be integer/],
+    [{ ...section, port: 70_000 }, "channels.modules.lines.port", /must be <= 65535/],
+    [{ module: section.module, token: "T" }, "channels.modules.lines.host", /is missing/],
+    [{ ...section, host: "" }, "channels.modules.lines.host", /must NOT have fewer than 1 char/],
     [{ ...section, hots: "h" }, "channels.modules.lines.hots", /is no key of this channel/],
     [{ ...section, token: 7 }, "channels.modules.lines.token", /must be a text, or a reference/],
     [{ ...section, token: " " }, "channels.modules.lines.token", /is empty/],
