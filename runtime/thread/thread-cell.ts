@@ -34,7 +34,12 @@ if (workerData.nice !== undefined) {
   } catch {}
 }
 const { Script } = require("node:vm");
-const compileScript = (source, filename, cachedData) => new Script(source, { filename, cachedData }).runInThisContext();
+const compileScript = (source, filename, cachedData) => {
+  const script = new Script(source, { filename, cachedData });
+  // Read by now. What waits for a collection is not there for the next cells: with 20 of them 3 MB (docs/adr/0074-memory-of-live-agents.md).
+  if (cachedData?.byteLength === cachedData?.buffer.byteLength) cachedData?.buffer.transfer(0);
+  return script.runInThisContext();
+};
 compileScript(workerData.source, "cloister:cell", workerData.cachedData)(require, (url) => import(url), compileScript);
 `;
 
