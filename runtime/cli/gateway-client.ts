@@ -11,7 +11,7 @@ import { WebSocket } from "ws";
 import type { Scope } from "../../auth/scopes.ts";
 import { type CodedError, failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
-import { type EventQueue, makeEventQueue } from "./event-queue.ts";
+import { type EventQueue, makeEventQueue } from "../thread/event-queue.ts";
 import type { ConnectParams } from "../edge/frames.ts";
 import type { DeviceIdentity } from "./device-identity.ts";
 import { makePendingRequests, type RequestOptions } from "./pending-requests.ts";

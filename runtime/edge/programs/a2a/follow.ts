@@ -8,7 +8,7 @@ import type { ProgramTask } from "../../port.ts";
 import type { Exchange } from "../../route.ts";
 import { type CallDeps, subjectOf } from "../call.ts";
 import { makeAnswerChunks } from "./answer-chunks.ts";
-import { makeOutbox, type Outbox } from "./outbox.ts";
+import { type EventQueue, makeEventQueue } from "../../../thread/event-queue.ts";
 import { artifactOf, idsOf, isOver, type Names, statusOf, taskOf, type TaskParts } from "./tasks.ts";
 
 export interface Followed extends Pick<ProgramTask, "envelopeId" | "sessionKey" | "conversation"> {
@@ -69,7 +69,7 @@ export async function* streamTask(
   start: () => Promise<ProgramTask>,
 ): AsyncGenerator<StreamResponse, void, undefined> {
   const { listeners, names } = deps;
-  const outbox = makeOutbox<StreamResponse>();
+  const events = makeEventQueue<StreamResponse>();
   let task: ProgramTask | undefined;
   let isWorking = false;
   /** In words of the protocol, once it is known which task it is. */
@@ -79,13 +79,13 @@ export async function* streamTask(
     tell(() => {
       if (task === undefined || isWorking || isOver(task)) return;
       isWorking = true;
-      pushStatus(outbox, { ...task, state: { type: "running", runId } }, names);
+      pushStatus(events, { ...task, state: { type: "running", runId } }, names);
     });
   const chunks = makeAnswerChunks(({ text, append, isLast }) =>
     tell(() => {
       if (task === undefined) return;
       const value = { ...idsOf(task), artifact: artifactOf(text), append, lastChunk: isLast, metadata: undefined };
-      outbox.push({ payload: { $case: "artifactUpdate", value } });
+      events.push({ payload: { $case: "artifactUpdate", value } });
     }),
   );
   const place = enterPlace(exchange, deps);
@@ -99,20 +99,20 @@ export async function* streamTask(
   const run = async (): Promise<void> => {
     task = await start();
     isWorking = task.state.type === "running";
-    outbox.push({ payload: { $case: "task", value: taskOf(task, names, parts) } });
+    events.push({ payload: { $case: "task", value: taskOf(task, names, parts) } });
     for (const say of early.splice(0)) say();
     if (isOver(task)) return;
     const end = await place.waitEnd({ ...task, runId: openRunOf(task) ?? runId }, true);
     if (end === undefined) return;
     if (end.state.type === "answered" && end.state.reply !== null) chunks.finish(end.state.reply);
-    pushStatus(outbox, end, names);
+    pushStatus(events, end, names);
   };
   const ran = run().then(
-    () => outbox.end(),
-    (error: unknown) => outbox.end(error),
+    () => events.end(),
+    (error: unknown) => events.end(error),
   );
   try {
-    yield* outbox;
+    yield* events;
   } finally {
     unlisten();
     place.leave();
@@ -122,7 +122,7 @@ export async function* streamTask(
 
 export const openRunOf = ({ state }: ProgramTask): string | undefined => ("runId" in state ? state.runId : undefined);
 
-function pushStatus(outbox: Outbox<StreamResponse>, task: ProgramTask, names: Names): void {
+function pushStatus(events: EventQueue<StreamResponse>, task: ProgramTask, names: Names): void {
   const value = { ...idsOf(task), status: statusOf(task, names), metadata: undefined };
-  outbox.push({ payload: { $case: "statusUpdate", value } });
+  events.push({ payload: { $case: "statusUpdate", value } });
 }

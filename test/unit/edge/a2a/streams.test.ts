@@ -1,7 +1,7 @@
 /** The pieces of an answer as they are told to a client of the Agent2Agent protocol, and the order of what one stream tells. */
 import { describe, expect, test } from "vitest";
 import { makeAnswerChunks } from "../../../../runtime/edge/programs/a2a/answer-chunks.ts";
-import { makeOutbox } from "../../../../runtime/edge/programs/a2a/outbox.ts";
+import { makeEventQueue } from "../../../../runtime/thread/event-queue.ts";
 
 function chunks() {
   const told: string[] = [];
@@ -55,7 +55,7 @@ describe("the answer of a task", () => {
   });
 });
 
-describe("an outbox", () => {
+describe("the order of a stream", () => {
   const read = async (outbox: AsyncIterable<number>): Promise<readonly unknown[]> => {
     const found: unknown[] = [];
     try {
@@ -67,7 +67,7 @@ describe("an outbox", () => {
   };
 
   test("gives what is pushed before and while it is read, in order, to its end", async () => {
-    const outbox = makeOutbox<number>();
+    const outbox = makeEventQueue<number>();
     outbox.push(1);
     const found = read(outbox);
     await Promise.resolve();
@@ -80,7 +80,7 @@ describe("an outbox", () => {
   });
 
   test("gives an error behind what came before it, and only the first", async () => {
-    const outbox = makeOutbox<number>();
+    const outbox = makeEventQueue<number>();
     outbox.push(1);
     outbox.end("first");
     outbox.end("second");

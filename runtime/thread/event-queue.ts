@@ -5,12 +5,12 @@ import { limits } from "../kernel/limits.ts";
 export interface EventQueue<T> extends AsyncIterable<T> {
   push(event: T): void;
   /** Nothing follows. The reader gets what was pushed before, then the end, or the error. */
-  end(error?: Error): void;
+  end(error?: unknown): void;
 }
 
 export function makeEventQueue<T>(eventsMax: number = limits.clientEventsMax): EventQueue<T> {
   const waiting: T[] = [];
-  let ended: { readonly error: Error | undefined } | undefined;
+  let ended: { readonly error: unknown } | undefined;
   let wake: (() => void) | undefined;
 
   return {
