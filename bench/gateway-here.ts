@@ -11,6 +11,7 @@ import { limits } from "../runtime/kernel/limits.ts";
 import type { Store, StoreCounters, StorePlaces } from "../runtime/store/port.ts";
 import { startStoreThread } from "../runtime/store/thread.ts";
 import { makeGateway } from "../runtime/supervisor/gateway.ts";
+import { readKept } from "../runtime/supervisor/kept.ts";
 import { type CellAssets, loadCellAssets } from "../runtime/thread/cell-assets.ts";
 import { quietEdge } from "../test/support/quiet-edge.ts";
 
@@ -53,15 +54,8 @@ export async function openGatewayHere(
     config: resolved,
     store,
     assets: changeAssets(await loadCellAssets()),
-    orders: await store.orders(),
-    grants: await store.grants(),
-    callers: await store.callers(),
-    queues: await store.queues(),
-    requests: await store.requests(),
-    commandRequests: await store.commandRequests(),
+    ...(await readKept(store, { error: complain })),
     withWorkspace: [],
-    devices: await store.devices(),
-    senders: await store.senders(),
     operatorKey: "ab".repeat(32),
     liveCellsMax: 100,
     startBroker: () => Promise.reject(new Error("the benchmarks ask no models")),

@@ -14,7 +14,7 @@ import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { cellOfVariable, describeGateway, endOrphans } from "../launcher/orphans.ts";
 import type { Launched } from "../launcher/port.ts";
-import { type Log, openLog } from "../observe/log.ts";
+import { openLog } from "../observe/log.ts";
 import { auditKeyOf } from "../store/audit-chain.ts";
 import { startStoreThread } from "../store/thread.ts";
 import type { Store } from "../store/port.ts";
@@ -29,6 +29,7 @@ import { placeOf } from "./agent-places.ts";
 import { startChannelThread } from "./channels/start-channel.ts";
 import type { ReadConfig, ReadsConfig } from "./config-desk.ts";
 import { changeableSettings } from "./edge-settings.ts";
+import { readKept } from "./kept.ts";
 import { makeGateway } from "./gateway.ts";
 import type { StopOrder } from "./lifecycle.ts";
 import { makeBrokerStart } from "./start-broker.ts";
@@ -224,32 +225,6 @@ interface StartingThreads {
 async function endThreads({ store, edge }: StartingThreads, reason: unknown): Promise<never> {
   await Promise.allSettled([edge.then((thread) => thread.stop()), store.then((thread) => thread.close())]);
   throw reason;
-}
-
-/** What operators and devices left in the store; asked for together, so that it is one message there and one back. */
-async function readKept(store: Store, log: Log) {
-  const [orders, grants, callers, queues, requests, commandRequests, devices, senders] = await Promise.all([
-    store.orders(),
-    store.grants(),
-    store.callers(),
-    store.queues(),
-    store.requests(),
-    // Without them the gateway still works: whoever still wants to run its command asks again.
-    store.commandRequests().catch((error: unknown) => {
-      log.error({ error }, "the commands that wait for an operator cannot be read; their agents have to ask again");
-      return [];
-    }),
-    // Without them the gateway still works: the operator's key opens it, and devices can be approved again.
-    store.devices().catch((error: unknown) => {
-      log.error({ error }, "the devices cannot be read; all of them have to be approved again");
-      return { paired: [], pending: [] };
-    }),
-    store.senders().catch((error: unknown) => {
-      log.error({ error }, "the approved senders cannot be read; all of them have to be approved again");
-      return { known: [], pending: [] };
-    }),
-  ]);
-  return { orders, grants, callers, queues, requests, commandRequests, devices, senders };
 }
 
 async function prepareStateDir(stateDir: string): Promise<void> {

@@ -22,6 +22,7 @@ import type { TimerRow } from "../store/port.ts";
 import type { Logger } from "../supervisor/driver.ts";
 import { makeGateway } from "../supervisor/gateway.ts";
 import type { AttachedEdge, Gateway } from "../supervisor/gateway-parts.ts";
+import { readKept } from "../supervisor/kept.ts";
 import { makeToolsStart } from "../supervisor/tools/host-tools.ts";
 import { type CellAssets, loadCellAssets } from "../thread/cell-assets.ts";
 import type { ActorKitOptions, KitLogLine, Sibling } from "./actor-port.ts";
@@ -121,15 +122,8 @@ export async function openActorWorld(
       config,
       store: watched.store,
       assets,
-      orders: await store.orders(),
-      grants: await store.grants(),
-      callers: await store.callers(),
-      queues: await store.queues(),
-      requests: await store.requests(),
-      commandRequests: await store.commandRequests(),
+      ...(await readKept(store, log)),
       withWorkspace: [],
-      devices: await store.devices(),
-      senders: await store.senders(),
       // Nobody comes in by it: there is no door.
       operatorKey: "00".repeat(32),
       liveCellsMax: limits.liveCellsMaxDefault,

@@ -21,6 +21,7 @@ import type { Store } from "../../runtime/store/port.ts";
 import { havingWorkspace } from "../../runtime/supervisor/agent-files.ts";
 import { makeGateway } from "../../runtime/supervisor/gateway.ts";
 import type { Gateway, GatewayParts } from "../../runtime/supervisor/gateway-parts.ts";
+import { readKept } from "../../runtime/supervisor/kept.ts";
 import { type CellAssets, loadCellAssets } from "../../runtime/thread/cell-assets.ts";
 import { patienceMs } from "./eventually.ts";
 import { execSettings } from "./exec-settings.ts";
@@ -207,15 +208,8 @@ export async function openGateway(
     config,
     store,
     assets: reuse?.assets ?? (await assets),
-    orders: await store.orders(),
-    grants: await store.grants(),
-    callers: await store.callers(),
-    queues: await store.queues(),
-    requests: await store.requests(),
-    commandRequests: await store.commandRequests(),
+    ...(await readKept(store, log)),
     withWorkspace: await havingWorkspace(config.agents),
-    devices: await store.devices(),
-    senders: await store.senders(),
     operatorKey: "ab".repeat(32),
     liveCellsMax: 50,
     startBroker: reuse?.startBroker ?? (() => Promise.reject(new Error("this test has no broker"))),
