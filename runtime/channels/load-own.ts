@@ -7,6 +7,7 @@ import { pathToFileURL } from "node:url";
 import { channelApi, type ChannelDefinition, type OwnChannel } from "../../channels/own.ts";
 import type { AccountSettings, ChannelModule } from "../../channels/port.ts";
 import { type CodedError, failure, isCoded } from "../kernel/errors.ts";
+import { missingExport } from "../thread/missing-export.ts";
 import { channelDoorUrl } from "../thread/entries.ts";
 
 const doorName = "cloister/channels";
@@ -19,16 +20,17 @@ export async function loadOwn({ module, manifest }: OwnChannel): Promise<Channel
       specifier === doorName ? { url: doorUrl, shortCircuit: true } : next(specifier, context),
   });
   try {
-    const loaded: unknown = await import(pathToFileURL(module).href);
-    return { manifest, open: definitionOf(loaded, module).open };
+    return { manifest, open: (await importChannel(module)).open };
   } catch (error) {
     return { manifest, open: () => refuse(invalid(module, error)) };
   }
 }
 
-function definitionOf(loaded: unknown, module: string): ChannelDefinition<AccountSettings> {
-  const definition = (loaded as { readonly default?: Partial<ChannelDefinition<AccountSettings>> }).default;
-  if (typeof definition?.open === "function") return { open: definition.open };
+/** @throws CLOISTER_MODULE_INVALID without a channel; else what the module throws */
+export async function importChannel<S extends AccountSettings>(module: string): Promise<ChannelDefinition<S>> {
+  const loaded = (await import(pathToFileURL(module).href)) as { readonly default?: Partial<ChannelDefinition<S>> };
+  const { open } = loaded.default ?? {};
+  if (typeof open === "function") return { open };
   throw failure(
     "CLOISTER_MODULE_INVALID",
     `${module} has no channel as its default export`,
@@ -36,12 +38,9 @@ function definitionOf(loaded: unknown, module: string): ChannelDefinition<Accoun
   );
 }
 
-/** As Node's linker says it. */
-const missingName = /module '([^']+)' does not provide an export named '([^']+)'/;
-
 function invalid(module: string, error: unknown): CodedError {
   const message = error instanceof Error ? error.message : String(error);
-  const [, from, name] = missingName.exec(message) ?? [];
+  const [, from, name] = missingExport.exec(message) ?? [];
   if (from === doorName)
     return failure(
       "CLOISTER_MODULE_INVALID",

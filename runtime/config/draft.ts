@@ -2,7 +2,7 @@
 import type { Env, ConfigPaths } from "./paths.ts";
 import type { Config } from "./schema.ts";
 import type { Substituted } from "./file/substitute.ts";
-import type { FoundText } from "./own-channels.ts";
+import type { ReadChannel } from "./own-channels.ts";
 import type { Written } from "./validate.ts";
 
 /** What the answer depends on beside the file: two machines may resolve one file differently. */
@@ -22,6 +22,6 @@ export interface Draft {
   /** The environment with the variables of `.env` and `env.vars`. */
   readonly env: Env;
   readonly machine: Machine;
-  /** What stands in the `channel.json` beside a channel's module, by the module's file. */
-  readonly channelFiles: ReadonlyMap<string, FoundText>;
+  /** What the `channel.json` beside a channel's module says, by the module's file. */
+  readonly channelFiles: ReadonlyMap<string, ReadChannel>;
 }

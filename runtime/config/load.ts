@@ -4,7 +4,7 @@
  */
 import { availableParallelism, networkInterfaces } from "node:os";
 import { dirname } from "node:path";
-import { failure, toRefusal } from "../kernel/errors.ts";
+import { failure } from "../kernel/errors.ts";
 import { limits } from "../kernel/limits.ts";
 import { checkDraft } from "./check.ts";
 import type { Draft, Machine } from "./draft.ts";
@@ -13,7 +13,6 @@ import { type Composed, composeSource } from "./file/include.ts";
 import { configFailure, formatPath } from "./issue.ts";
 import { lintDraft } from "./lint.ts";
 import { isMap } from "./is-map.ts";
-import { manifestFileOf } from "./own-channels.ts";
 import { type ConfigPaths, type Env, resolvePath } from "./paths.ts";
 import type { ConfigWarning } from "./resolved.ts";
 import type { Lines } from "./file/lines.ts";
@@ -101,24 +100,10 @@ async function readChannelFiles(
     resolvePath(module, { homeDir, baseDir: dirname(configPath) }),
   );
   if (files.length === 0) return new Map();
-  const { compileSettings } = await import("./json-settings.ts");
-  const found = files.map(async (module) => {
-    const text = await readChannelText(manifestFileOf(module), texts);
-    return [module, "problem" in text ? text : { ...text, compile: compileSettings }] as const;
-  });
-  return new Map(await Promise.all(found));
-}
-
-async function readChannelText(
-  file: string,
-  texts: Texts = new Map(),
-): Promise<{ readonly text: string } | { readonly problem: string }> {
-  try {
-    const text = texts.get(file) ?? (await readText(file));
-    return text === undefined ? { problem: "there is no such file" } : { text };
-  } catch (error) {
-    return { problem: toRefusal(error).message };
-  }
+  const { readChannelFile } = await import("./channel-file.ts");
+  return new Map(
+    await Promise.all(files.map(async (module) => [module, await readChannelFile(module, texts)] as const)),
+  );
 }
 
 export interface CheckInput extends Pick<Draft, "paths" | "env" | "machine" | "channelFiles"> {

@@ -21,9 +21,6 @@ export type CompileSettings = (
   schema: Settings,
 ) => (given: Settings) => { readonly settings: Settings } | { readonly path: Path; readonly message: string };
 
-/** A text as it was found on the disk, with what reads the schema in it; or why there is none. */
-export type FoundText = { readonly text: string; readonly compile: CompileSettings } | { readonly problem: string };
-
 const can = () => z.boolean().default(false);
 
 const manifestSchema = z.strictObject({
@@ -69,16 +66,12 @@ export type ReadChannel = ChannelFile | { readonly problem: string; readonly rem
 
 export const manifestFileOf = (module: string): string => path.join(path.dirname(module), manifestName);
 
-/**
- * @param channel its name in the configuration; undefined: any
- * @param module where the module is, absolute
- */
-export function readChannelFile(channel: string | undefined, module: string, found: FoundText): ReadChannel {
+/** `module`: where it is, absolute. `text`: of the `channel.json` beside it. */
+export function parseChannelFile(module: string, text: string, compile: CompileSettings): ReadChannel {
   const file = manifestFileOf(module);
-  if ("problem" in found) return { problem: `cannot read ${file}: ${found.problem}`, remedy: `Write ${file}.` };
   let written: unknown;
   try {
-    written = JSON.parse(found.text);
+    written = JSON.parse(text);
   } catch (error) {
     return { problem: `${file} is not JSON: ${(error as Error).message}`, remedy: `Correct ${file}.` };
   }
@@ -97,12 +90,7 @@ export function readChannelFile(channel: string | undefined, module: string, fou
     ...(offersOnce === undefined ? {} : { offersOnce }),
     ...(sendersAreNames === undefined ? {} : { sendersAreNames }),
   };
-  if (channel !== undefined && manifest.id !== channel)
-    return {
-      problem: `${file} is of the channel "${manifest.id}"`,
-      remedy: `Name it so: channels.modules.${manifest.id}.`,
-    };
-  return { module, manifest, ...readSettings(settings, file, found.compile) };
+  return { module, manifest, ...readSettings(settings, file, compile) };
 }
 
 type WrittenSettings = z.output<typeof manifestSchema>["settings"];

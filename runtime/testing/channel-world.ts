@@ -13,7 +13,8 @@ export type OpenAccount = <S extends AccountSettings>(
   waits?: boolean,
 ) => Promise<OpenChannel>;
 
-const usual: OutboundMessage = {
+/** Of a test that does not care which. */
+export const usual: OutboundMessage = {
   idempotencyKey: "e1",
   channel: "",
   accountId: "default",

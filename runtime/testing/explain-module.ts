@@ -4,6 +4,7 @@
  */
 import { findNearest } from "../config/suggest.ts";
 import { type CodedError, failure } from "../kernel/errors.ts";
+import { missingExport } from "../thread/missing-export.ts";
 
 /** What `actors/index.ts` exports: a test holds them together. */
 export const exportedValues: readonly string[] = ["defineActor"];
@@ -45,7 +46,7 @@ const instead: Readonly<Record<string, string>> = {
 
 const known: readonly Known[] = [
   {
-    pattern: /requested module '([^']+)' does not provide an export named '([^']+)'/,
+    pattern: missingExport,
     explain: (_, module = "", symbol = "") => ({
       found: `it imports ${symbol} from "${module}", which has no such export`,
       remedy: module === "cloister" ? remedyOfSymbol(symbol) : "correct the name; a type is imported by `import type`",

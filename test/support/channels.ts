@@ -1,15 +1,11 @@
 /** What tests of channels share: a message on its way out, and a log that keeps its lines. */
 import type { OutboundMessage } from "../../channels/port.ts";
+import { usual } from "../../runtime/testing/channel-world.ts";
 import type { Logger } from "../../runtime/supervisor/driver.ts";
 
 export const outbound = (changes: Partial<OutboundMessage> = {}): OutboundMessage => ({
-  idempotencyKey: "e1",
+  ...usual,
   channel: "telegram",
-  accountId: "default",
-  peer: { kind: "direct", id: "7" },
-  agentId: "main",
-  sessionKey: "agent:main:main",
-  text: "hello",
   ...changes,
 });
 

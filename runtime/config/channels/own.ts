@@ -15,7 +15,7 @@ import {
 } from "../channel-accounts.ts";
 import type { Draft } from "../draft.ts";
 import { formatPath, type Path } from "../issue.ts";
-import { type ChannelFile, readChannelFile, type ReadChannel } from "../own-channels.ts";
+import { type ChannelFile, manifestFileOf, type ReadChannel } from "../own-channels.ts";
 import type { ConfigWarning, OwnChannelAccounts } from "../resolved.ts";
 import { sharedOwnKeys } from "../schema/channel-own.ts";
 import { secret } from "../schema/values.ts";
@@ -64,7 +64,12 @@ const listOwn = ({ config }: Draft): readonly (readonly [string, OwnChannelSecti
 
 function readOne(channel: string, section: OwnChannelSection, draft: Draft): ReadChannel {
   const module = resolveConfigPath(section.module, draft);
-  return readChannelFile(channel, module, draft.channelFiles.get(module) ?? { problem: "it was not read" });
+  const read = draft.channelFiles.get(module) ?? { problem: `${module} was not read`, remedy: "Load the file again." };
+  if ("problem" in read || read.manifest.id === channel) return read;
+  return {
+    problem: `${manifestFileOf(module)} is of the channel "${read.manifest.id}"`,
+    remedy: `Name it so: channels.modules.${read.manifest.id}.`,
+  };
 }
 
 const readAccounts = (
