@@ -4,14 +4,20 @@
  * what is written meanwhile shares the next, as in the database itself. Nothing else is slowed down.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Entry, Environment, Key, OpenEnvironment, Range } from "../runtime/store/environment.ts";
+import type { Entry, Environment, Key, OpenEnvironment, Range, WrittenRow } from "../runtime/store/environment.ts";
 
 /** Every environment that is opened by the result waits for so long after each of its flushes. */
 export function withFlushCost(openEnvironment: OpenEnvironment, flushMs: number): OpenEnvironment {
   if (flushMs === 0) return openEnvironment;
-  const open = async (dir: string): Promise<Environment> =>
-    new SlowEnvironment(await openEnvironment(dir), (flushes) => sleep(flushes * flushMs));
-  return Object.assign(open, { exists: openEnvironment.exists });
+  const slow = (environment: Environment): Environment =>
+    new SlowEnvironment(environment, (flushes) => sleep(flushes * flushMs));
+  const open = async (dir: string): Promise<Environment> => slow(await openEnvironment(dir));
+  const { exists, withLog } = openEnvironment;
+  if (withLog === undefined) return Object.assign(open, { exists });
+  return Object.assign(open, {
+    exists,
+    withLog: async (...given: Parameters<typeof withLog>): Promise<Environment> => slow(await withLog(...given)),
+  });
 }
 
 export class SlowEnvironment implements Environment {
@@ -47,9 +53,17 @@ export class SlowEnvironment implements Environment {
   }
 
   write<T>(change: () => T): Promise<T> {
+    return this.#share(() => this.#inner.write(change));
+  }
+
+  writeRows(rows: Iterable<WrittenRow>): Promise<void> {
+    return this.#share(() => this.#inner.writeRows(rows));
+  }
+
+  #share<T>(write: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#waiting.push(() =>
-        this.#inner.write(change).then(
+        write().then(
           (result) => () => resolve(result),
           (error: unknown) => () => reject(error),
         ),

@@ -862,6 +862,12 @@ export const limits = {
    * the store, each of which may write 64 messages of 256 KB.
    */
   storeFreeBytesMin: 33_554_432,
+  /**
+   * Bytes of the log before the journal's database after which its rows are written there, in one transaction: some 140 messages. A start after a crash reads
+   * twice as much at most. From the second on, writes wait until that is done; where it fails, they are refused.
+   */
+  storeLogBytes: 131_072,
+  storeLogBytesMax: 8_388_608,
   /** Rows kept of each log of the audit trail (some 0.5 KB each on the disk; a 128th more until the oldest go together), and anchors of the thousands before and among them. */
   auditRowsMax: 100_000,
   auditAnchorsMax: 1_000,

@@ -5,6 +5,7 @@
  */
 import { type CodedError, failure } from "../kernel/errors.ts";
 import type { BlobFolder } from "./blobs.ts";
+import type { LogBounds } from "./logged-environment.ts";
 
 /**
  * Compared element by element: numbers before strings, a key before its extensions. Text that comes from outside passes
@@ -30,6 +31,12 @@ export interface Entry<T> {
   readonly value: T;
 }
 
+export interface WrittenRow {
+  readonly key: Key;
+  /** Its value in UTF-8; undefined where it is removed. */
+  readonly json: Buffer | undefined;
+}
+
 export interface Environment {
   /** Outside of `write`: what was committed. Inside: also what this transaction has written. */
   get<T>(key: Key): T | undefined;
@@ -47,6 +54,11 @@ export interface Environment {
    * nothing of it stays and the error comes back; a commit that fails rejects with `CLOISTER_STORE_FAILED`.
    */
   write<T>(change: () => T): Promise<T>;
+  /**
+   * Writes rows in one transaction: less work for this thread than a change that puts them. Resolves after the flush, and rejects like `write`. The
+   * values must stay as they are until then.
+   */
+  writeRows(rows: Iterable<WrittenRow>): Promise<void>;
   /** Throws `CLOISTER_STORE_FULL` when what its disk has free is kept for what was accepted (`limits.storeFreeBytesMin`), or would be after so many more bytes. Cheap. */
   checkRoom(moreBytes?: number): void;
   /** Resolves when every write called before has settled. */
@@ -71,6 +83,11 @@ export interface OpenEnvironment {
   readonly exists: (dir: string) => Promise<boolean>;
   /** Files beside the environment in a directory. Absent: long texts stay in their rows. */
   readonly blobs?: (dir: string) => BlobFolder;
+  /**
+   * Puts a log before the environment of a directory: what it has left of a crash is in the environment then. Closing the result closes both.
+   * Rejects with `CLOISTER_STATE_UNUSABLE`. Absent: the environment's own transactions are all that there is.
+   */
+  readonly withLog?: (environment: Environment, dir: string, bounds: LogBounds) => Promise<Environment>;
 }
 
 /** The same words from every kind of environment. */

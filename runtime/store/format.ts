@@ -8,7 +8,7 @@ import { failure } from "../kernel/errors.ts";
 import type { Environment } from "./environment.ts";
 
 /** Layout versions that this program writes. Raise one together with a step in `migrations`. */
-export const formats = { registry: 3, journal: 10, agent: 3 } as const;
+export const formats = { registry: 3, journal: 11, agent: 3 } as const;
 
 export type EnvironmentName = keyof typeof formats;
 

@@ -2,7 +2,7 @@
  * The journal: every accepted envelope until its turn is done, in one environment, so that one flush commits the appends of
  * all agents in flight.
  *
- * Layout, format 10 (`seq` counts accepted envelopes and gives their order; `E` is `keyText` of the envelope id, `A` of the
+ * Layout, format 11 (`seq` counts accepted envelopes and gives their order; `E` is `keyText` of the envelope id, `A` of the
  * agent's id):
  *   ["z", A, hash, "m" | "b", n] → 0        a body's file is named by the row ["m" | "b", n] (`runtime/store/blobs.ts`)
  *   ["q", A, seq] → [header, body?]         what waits for one agent, in order
@@ -17,6 +17,7 @@
  *   ["room" | "rooms" | "room-…" | "activation", …]  what was said in groups (`runtime/store/rooms.ts`)
  *   ["audit" | "audit-head" | "audit-anchor", …]  the log of what was accepted and refused (`runtime/store/audit-chain.ts`)
  *   ["r", …]   what the calls of turns sent (`runtime/store/sent-calls.ts`); ["swept"] is of `runtime/store/long-bodies.ts`
+ *   ["log"]    of the log before the environment (`runtime/store/log.ts`)
  * After a crash: an envelope is either wholly here or was never answered. One that is done may still be here, because rows
  * are removed with a later write; its `done` marker in the agent's environment wins. One that was asked for stays until the
  * asking turn is done as well: that turn may be handled again, repeats its ask and needs the outcome.

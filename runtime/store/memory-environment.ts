@@ -8,7 +8,9 @@ import {
   type OpenEnvironment,
   type Range,
   withoutWaiting,
+  type WrittenRow,
 } from "./environment.ts";
+import { compareKeys, findPlace } from "./key-order.ts";
 
 interface Row {
   readonly key: Key;
@@ -72,7 +74,7 @@ class MemoryEnvironment implements Environment {
   }
 
   get<T>(key: Key): T | undefined {
-    const row = this.#rows[this.#find(key)];
+    const row = this.#rows[findPlace(this.#rows, key)];
     return row !== undefined && compareKeys(row.key, key) === 0 ? (JSON.parse(row.json) as T) : undefined;
   }
 
@@ -85,14 +87,14 @@ class MemoryEnvironment implements Environment {
   }
 
   put(key: Key, value: unknown): void {
-    const at = this.#find(key);
+    const at = findPlace(this.#rows, key);
     const old = this.#rows[at];
     const replaced = old !== undefined && compareKeys(old.key, key) === 0 ? [old] : [];
     this.#splice(at, replaced, [{ key: [...key], json: JSON.stringify(value) }]);
   }
 
   remove(key: Key): void {
-    const at = this.#find(key);
+    const at = findPlace(this.#rows, key);
     const old = this.#rows[at];
     if (old !== undefined && compareKeys(old.key, key) === 0) this.#splice(at, [old], []);
   }
@@ -111,6 +113,15 @@ class MemoryEnvironment implements Environment {
     });
     this.#tail = writing.catch(() => undefined);
     return writing;
+  }
+
+  writeRows(rows: Iterable<WrittenRow>): Promise<void> {
+    return this.write(() => {
+      for (const { key, json } of rows) {
+        if (json === undefined) this.remove(key);
+        else this.put(key, JSON.parse(json.toString()));
+      }
+    });
   }
 
   checkRoom(): void {
@@ -144,36 +155,7 @@ class MemoryEnvironment implements Environment {
   }
 
   #rowsOf({ start, end, reverse = false, limit = Number.POSITIVE_INFINITY }: Range): readonly Row[] {
-    const rows = this.#rows.slice(this.#find(start), this.#find(end));
+    const rows = this.#rows.slice(findPlace(this.#rows, start), findPlace(this.#rows, end));
     return (reverse ? rows.toReversed() : rows).slice(0, limit);
   }
-
-  /** The first row that is not below the key. */
-  #find(key: Key): number {
-    let low = 0;
-    let high = this.#rows.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const row = this.#rows[middle] as Row;
-      if (compareKeys(row.key, key) < 0) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-}
-
-function compareKeys(a: Key, b: Key): number {
-  for (let at = 0; at < Math.min(a.length, b.length); at += 1) {
-    const order = compareParts(a[at] as string | number, b[at] as string | number);
-    if (order !== 0) return order;
-  }
-  return a.length - b.length;
-}
-
-/** Text by code points, as its UTF-8 bytes compare, which is LMDB's order. */
-function compareParts(a: string | number, b: string | number): number {
-  if (typeof a === "number" && typeof b === "number") return a - b;
-  if (typeof a === "number") return -1;
-  if (typeof b === "number") return 1;
-  return a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b));
 }

@@ -59,6 +59,8 @@ export type StoreBounds = Pick<
   | "endedRunsMax"
   | "retentionRowsMax"
   | "indexLateMs"
+  | "storeLogBytes"
+  | "storeLogBytesMax"
 >;
 
 export interface StoreOptions {

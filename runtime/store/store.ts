@@ -1,14 +1,15 @@
 /**
  * Opens the store over any kind of environment. `runtime/store/lmdb/store.ts` opens it on disk, `runtime/store/memory.ts` in memory.
  */
-import { OpenStore, type StoreOptions } from "./open-store.ts";
 import { join } from "node:path";
+import { limits } from "../kernel/limits.ts";
 import { importAudit } from "./import-audit.ts";
 import { splitLetters } from "./dead-letters.ts";
 import { countRunningTime, groupWindow } from "./dedupe.ts";
 import { joinRows } from "./envelope-rows.ts";
 import type { Environment, OpenEnvironment } from "./environment.ts";
 import { checkFormat, formats, openFormat } from "./format.ts";
+import { OpenStore, type StoreOptions } from "./open-store.ts";
 import { splitBodies } from "./split-bodies.ts";
 import { claimOwner, clearOwner, identify } from "./owner.ts";
 import type { Store, StorePlaces } from "./port.ts";
@@ -44,8 +45,14 @@ export async function openStore(
         // Rows of format 2 are valid in format 3; a program that knows only 2 would not find the rows of a block in the audit trail.
         2: () => undefined,
       });
-      const journal = await open("journal");
-      await openFormat(journal, "journal", join(places.stateDir, "store", "journal"), formats.journal, {
+      const journalDir = join(places.stateDir, "store", "journal");
+      const database = await open("journal");
+      // Before the log of a newer program is read.
+      checkFormat(database, "journal", journalDir);
+      const bounds = { ...limits, ...options.bounds };
+      const journal = (await openEnvironment.withLog?.(database, journalDir, bounds)) ?? database;
+      opened.splice(opened.indexOf(database), 1, journal);
+      await openFormat(database, "journal", journalDir, formats.journal, {
         1: splitLetters,
         2: groupWindow,
         3: splitBodies,
@@ -58,6 +65,8 @@ export async function openStore(
         7: () => undefined,
         8: countRunningTime,
         9: joinRows,
+        // Likewise: it would not read the log, in which the latest rows are.
+        10: () => undefined,
       });
       return new OpenStore(places, registry, journal, openEnvironment, options);
     } catch (error) {

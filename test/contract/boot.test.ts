@@ -37,6 +37,7 @@ function counting(disk: MemoryDisk): { readonly open: OpenEnvironment; readonly 
     settled: () => environment.settled(),
     checkRoom: (moreBytes) => environment.checkRoom(moreBytes),
     usedBytes: () => environment.usedBytes(),
+    writeRows: (written) => environment.writeRows(written),
     commits: () => environment.commits(),
     copyTo: (dir) => environment.copyTo(dir),
     close: () => environment.close(),

@@ -50,27 +50,28 @@ async function own(): Promise<void> {
 }
 
 async function full(): Promise<void> {
-  const store = await openLmdbStore(placesIn(dir));
+  // Long texts are no files of their own: it is the log that has no room.
+  const store = await openLmdbStore(placesIn(dir), { bounds: { blobCharsMin: Number.MAX_SAFE_INTEGER } });
   const limit = (bytes: string): void =>
     void execFileSync("prlimit", ["--pid", String(process.pid), `--fsize=${bytes}:unlimited`]);
-  // Writes that find no room at all corrupt the heap of lmdb 3.5.6 (`runtime/store/lmdb/room.ts`): each finds some.
+  // Writes of lmdb 3.5.6 that find no room at all corrupt its heap (`runtime/store/lmdb/room.ts`): its files are smaller than the log's.
   const limitToAPage = async (): Promise<void> =>
-    limit(String((await stat(join(dir, "store", "journal", "data.mdb"))).size + 4_096));
-  const append = async (id: string): Promise<void> => {
-    const mail = envelope(id, { body: "x".repeat(30_000) });
+    limit(String((await stat(join(dir, "store", "journal", "log-0"))).size + 4_096));
+  const append = async (id: string, chars = 300_000): Promise<void> => {
+    const mail = envelope(id, { body: "x".repeat(chars) });
     const result = await store.append(mail, { scope: "full", key: id }).then(
       ({ status }) => ({ id, status }),
       ({ code, message, remedy }: { code: string; message: string; remedy: string }) => ({ id, code, message, remedy }),
     );
     say(JSON.stringify(result));
   };
-  await append("before");
+  await append("before", 30_000);
   await limitToAPage();
   await append("alone");
   await Promise.all([append("together1"), append("together2")]);
   say(JSON.stringify({ id: "read", held: (await store.pending()).envelopes.map((row) => row.header.id) }));
   limit("unlimited");
-  await append("after");
+  await append("after", 30_000);
   await limitToAPage();
   await append("last");
   await store.close();

@@ -3,11 +3,12 @@
  * system lets grow no further meanwhile (`store-child.ts`).
  */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { isCoded } from "../../runtime/kernel/errors.ts";
 import type { Environment, OpenEnvironment } from "../../runtime/store/environment.ts";
 import { AgentStore } from "../../runtime/store/agent-store.ts";
+import type { LogBounds } from "../../runtime/store/logged-environment.ts";
 import { EnvelopeRows } from "../../runtime/store/envelope-rows.ts";
 import type { Store } from "../../runtime/store/port.ts";
 import type { StoreOptions } from "../../runtime/store/open-store.ts";
@@ -38,7 +39,9 @@ const padding = "x".repeat(600_000);
  * pages in a row that no free ones can be.
  */
 export const failOnDisk: FailCommit = async (dir, environment, write, change) => {
-  limitFiles(String(statSync(join(dir, "data.mdb")).size + 4_096));
+  const log = join(dir, "log-0");
+  const { size } = statSync(existsSync(log) ? log : join(dir, "data.mdb"));
+  limitFiles(String(size + 4_096));
   try {
     return await write(() => {
       const result = change();
@@ -67,6 +70,9 @@ export function makePlace(dir: string, openEnvironment: OpenEnvironment, failCom
     const environment = await openEnvironment(folder);
     // So that its file is the largest, and what is written meanwhile to the others has room.
     await environment.write(() => environment.put(["ballast"], "x".repeat(ballastBytes)));
+    return watch(folder, environment);
+  };
+  const watch = (folder: string, environment: Environment): Environment => {
     const write = environment.write.bind(environment);
     environment.write = (change) => {
       const left = failing.get(nameOf(folder)) ?? 0;
@@ -75,9 +81,14 @@ export function makePlace(dir: string, openEnvironment: OpenEnvironment, failCom
     };
     return environment;
   };
+  const { withLog } = openEnvironment;
+  const withLogToo = withLog && {
+    withLog: async (environment: Environment, folder: string, bounds: LogBounds) =>
+      watch(folder, await withLog(environment, folder, bounds)),
+  };
   return {
     dir,
-    open: Object.assign(open, openEnvironment),
+    open: Object.assign(open, openEnvironment, withLogToo),
     failNext: (folder, times) => void failing.set(folder, times),
   };
 }

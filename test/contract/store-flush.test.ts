@@ -17,14 +17,20 @@ describe.each(storeKinds)("a flush of the journal: %s", (kind) => {
   beforeEach(async () => {
     dir = await mkdtemp(join(tmpdir(), "cloister-store-"));
     const openEnvironment = environmentsOf(kind);
-    const open = async (place: string): Promise<Environment> => {
-      const environment = await openEnvironment(place);
-      if (!place.endsWith("journal")) return environment;
+    const watch = (environment: Environment): Environment => {
       journal = environment;
       writes = watchWrites(environment);
       return environment;
     };
-    store = await openStore(placesIn(dir), Object.assign(open, openEnvironment));
+    const { withLog } = openEnvironment;
+    const open = async (place: string): Promise<Environment> => {
+      const environment = await openEnvironment(place);
+      return place.endsWith("journal") && withLog === undefined ? watch(environment) : environment;
+    };
+    const withLogToo = withLog && {
+      withLog: async (...given: Parameters<typeof withLog>) => watch(await withLog(...given)),
+    };
+    store = await openStore(placesIn(dir), Object.assign(open, openEnvironment, withLogToo));
     for (const id of ["a", "b"]) await store.append(envelope(id));
     await store.settle("a");
     writes.transactions = 0;

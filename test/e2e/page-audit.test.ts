@@ -44,13 +44,13 @@ test("the audit trail is shown when asked for, filtered, and checked; what was c
   await expect
     .poll(() => page.getByTestId("audit-verdict").textContent())
     .toMatch(/^Each of \d+ rows is what was written\.$/);
-  const journal = await openLmdbEnvironment(path.join(stateDir, "store", "journal"));
-  await journal.write(() => journal.remove(["audit", 1]));
-  await journal.close();
+  const registry = await openLmdbEnvironment(path.join(stateDir, "store", "registry"));
+  await registry.write(() => registry.remove(["audit", 1]));
+  await registry.close();
   await page.getByTestId("audit-verify").click();
   await expect
     .poll(() => page.getByTestId("audit").textContent())
-    .toContain("traffic row 1: missing, there is no such row");
+    .toContain("decisions row 1: missing, there is no such row");
   expect(await seriousFaults(page)).toEqual([]);
   await page.close();
   expect(await program.stop()).toBe(0);

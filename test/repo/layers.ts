@@ -225,7 +225,7 @@ export const rooms: readonly Room[] = [
     layer: 2,
     places: ["runtime/store"],
     why: "Every stored byte, whatever keeps it: journal, sessions, transcripts, the instance lock.",
-    node: ["node:crypto", "node:fs", "node:os", "node:path"],
+    node: ["node:crypto", "node:fs", "node:os", "node:path", "node:zlib"],
   },
   {
     name: "lmdb",
@@ -662,5 +662,9 @@ export const synchronousPlaces: readonly { readonly place: string; readonly why:
   },
   { place: "runtime/broker/profiles.ts", why: "looks at a file with each call, in the broker's thread (ADR 0058)" },
   { place: "runtime/store/owner.ts", why: "reads /proc, which is memory, inside a transaction of the store's thread" },
+  {
+    place: "runtime/store/lmdb/log-files.ts",
+    why: "writes into the system's memory in the store's thread; the flush is not",
+  },
   { place: "runtime/store/lmdb/room.ts", why: "asks what a disk has free, inside a transaction of the store's thread" },
 ];

@@ -3,6 +3,7 @@
  * by half, and what a crash leaves behind mends itself. `CLOISTER_SIM_SEEDS` and `CLOISTER_SIM_FROM` as in `worlds.ts`.
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { LogCode } from "../support/crashing-disk.ts";
 import { runStoreWorld } from "../support/store-world.ts";
 import { plant } from "../support/mutants.ts";
 import { plantedInStore } from "./planted-store.ts";
@@ -60,9 +61,13 @@ describe("a bug in the store", () => {
     it(`is found: ${bug}`, async () => {
       const load = await plant({ bug, ...mutant });
       const code = (await load("store/store.ts")) as { readonly openStore: typeof openStore };
+      const log = {
+        ...((await load("store/log.ts")) as object),
+        ...((await load("store/logged-environment.ts")) as object),
+      } as LogCode;
       const others = new Set<string>();
       for (const seed of seedsFrom(from, seeds)) {
-        const { problems } = await runStoreWorld(seed, { timers, openStore: code.openStore });
+        const { problems } = await runStoreWorld(seed, { timers, openStore: code.openStore, log });
         if (problems.some((problem) => seen.test(problem))) return;
         for (const problem of problems) others.add(problem);
       }

@@ -7,7 +7,7 @@ import type { Envelope } from "../../runtime/kernel/envelope.ts";
 import type { Pending, Store } from "../../runtime/store/port.ts";
 import { openStore } from "../../runtime/store/store.ts";
 import { beginOf, commitOf, envelope, placesIn, webhookRoute } from "../contract/store-envelopes.ts";
-import { type CrashingDisk, makeCrashingDisk } from "./crashing-disk.ts";
+import { type CrashingDisk, type LogCode, makeCrashingDisk } from "./crashing-disk.ts";
 import { makeRandom, type Random } from "./random.ts";
 import { checkStore, commitsOf } from "./store-world-checks.ts";
 
@@ -56,6 +56,8 @@ export interface StoreWorld {
 export interface StoreWorldOptions {
   /** A store with a planted bug. */
   readonly openStore?: typeof openStore;
+  /** Likewise, of its log. */
+  readonly log?: LogCode;
   /** The clock of the store's timers, which the caller has replaced. */
   readonly timers: { advance(ms: number): void; clear(): void };
 }
@@ -80,7 +82,7 @@ export interface StoreWorldReport {
 
 export async function runStoreWorld(seed: number, options: StoreWorldOptions): Promise<StoreWorldReport> {
   const random = makeRandom(seed);
-  const disk = makeCrashingDisk(random);
+  const disk = makeCrashingDisk(random, options.log);
   /** Runs a call while the disk works. */
   const finish = async <T>(call: Promise<T>): Promise<T> => {
     const state = { isOver: false };
@@ -107,7 +109,12 @@ export async function runStoreWorld(seed: number, options: StoreWorldOptions): P
         now: () => nowMs,
         elapsedMs: () => elapsedMs,
         newId: () => `s${seed}-${epoch}-${ids++}`,
-        bounds: { openAgentStoresMax: 1 + random.below(2), settledRowsPerWriteMax: 1 + random.below(3) },
+        bounds: {
+          openAgentStoresMax: 1 + random.below(2),
+          settledRowsPerWriteMax: 1 + random.below(3),
+          storeLogBytes: 1 + random.below(6_000),
+          storeLogBytesMax: 4_000 + random.below(8_000),
+        },
       }),
     );
   };

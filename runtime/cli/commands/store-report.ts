@@ -7,8 +7,12 @@ import type { CliContext, ExitCode } from "../context.ts";
 const places = z.array(z.object({ kind: z.enum(["registry", "journal", "agent"]), dir: z.string() }));
 
 export async function runStoreReport({ terminal, nowMs }: CliContext): Promise<ExitCode> {
-  for (const { kind, dir } of places.parse(JSON.parse(await text(terminal.input)))) {
-    terminal.out(JSON.stringify(await reportEnvironment(kind, dir, nowMs())));
+  let isUsed = false;
+  for (const place of places.parse(JSON.parse(await text(terminal.input)))) {
+    const report = await reportEnvironment(place, nowMs(), isUsed);
+    // The registry, which says so, comes first.
+    isUsed ||= report.owner?.isAlive === true;
+    terminal.out(JSON.stringify(report));
   }
   return 0;
 }

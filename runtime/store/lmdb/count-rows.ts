@@ -31,7 +31,7 @@ export async function countRows(dir: string, name: EnvironmentName): Promise<num
 /** Every row is read and parsed, and then `look` may read some of them. Others may have the directory open. */
 export async function readThrough<T>(
   dir: string,
-  look: (environment: Pick<Environment, "get">) => T,
+  look: (environment: Pick<Environment, "get">) => T | Promise<T>,
 ): Promise<{ readonly rows: number; readonly found: T }> {
   await checkRoomToOpen(dir);
   const database = open<unknown, (string | number)[]>({
@@ -44,7 +44,7 @@ export async function readThrough<T>(
     let rows = 0;
     for (const { value } of database.getRange()) if (value !== undefined) rows += 1;
     const get = <R>(key: readonly (string | number)[]): R | undefined => database.get([...key]) as R | undefined;
-    return { rows, found: look({ get }) };
+    return { rows, found: await look({ get }) };
   } finally {
     await database.close();
   }

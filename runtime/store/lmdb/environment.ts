@@ -6,7 +6,7 @@
  */
 import { access, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { open, type RootDatabase } from "lmdb";
+import { asBinary, open, type RootDatabase } from "lmdb";
 import { failure, isCoded } from "../../kernel/errors.ts";
 import { InFlight } from "../in-flight.ts";
 import { storeFull } from "../store-full.ts";
@@ -18,10 +18,12 @@ import {
   type OpenEnvironment,
   type Range,
   withoutWaiting,
+  type WrittenRow,
 } from "../environment.ts";
 import { openBlobFolder } from "./blob-folder.ts";
 import { isDiskFull, saysFull } from "./disk-full.ts";
 import { dataFile } from "./files.ts";
+import { openLog } from "./log-files.ts";
 import { checkRoomToOpen, makeRoomCheck } from "./room.ts";
 
 /** Slots for reading threads and processes in the lock file; LMDB's own default of 126 is near what a busy host reaches. */
@@ -34,6 +36,7 @@ export const openLmdbEnvironment: OpenEnvironment = Object.assign(openEnvironmen
       () => false,
     ),
   blobs: openBlobFolder,
+  withLog: openLog,
 });
 
 async function openEnvironment(dir: string): Promise<Environment> {
@@ -116,11 +119,27 @@ class LmdbEnvironment implements Environment {
       transaction = this.#database.getWriteTxnId();
       return withoutWaiting(change());
     });
+    const result = await this.#commit(writing);
+    if (transaction !== this.#committed) this.#commits += 1;
+    this.#committed = transaction;
+    return result;
+  }
+
+  async writeRows(rows: Iterable<WrittenRow>): Promise<void> {
+    const writing = this.#database.batch(() => {
+      for (const { key, json } of rows) {
+        if (json === undefined) this.remove(key);
+        else void this.#database.put([...key], asBinary(json));
+      }
+    });
+    await this.#commit(writing);
+    this.#commits += 1;
+  }
+
+  async #commit<T>(writing: Promise<T>): Promise<T> {
     try {
       const result = await this.#writing.add(writing);
       this.#failedLast = false;
-      if (transaction !== this.#committed) this.#commits += 1;
-      this.#committed = transaction;
       return result;
     } catch (error) {
       if (isCoded(error)) throw error;

@@ -7,7 +7,10 @@ import { type AuditReads, makeAuditReads } from "../audit-calls.ts";
 import type { ReadableLog } from "../audit-chain.ts";
 import type { Environment } from "../environment.ts";
 import { checkFormat, formats } from "../format.ts";
+import { readLog } from "../log.ts";
+import { getThrough, keysThrough, type Layers, layFound } from "../log-layers.ts";
 import { openLmdbEnvironment, readRange } from "./environment.ts";
+import { readLogFiles } from "./log-files.ts";
 import { checkRoomToOpen } from "./room.ts";
 
 export interface OpenAudit {
@@ -31,11 +34,18 @@ export async function openAudit(stateDir: string, key: string): Promise<OpenAudi
         readOnly: true,
       });
       closes.push(() => database.close());
-      const environment: Pick<Environment, "get" | "keys"> = {
+      const base: Pick<Environment, "get" | "keys"> = {
         get: <T>(at: readonly (string | number)[]) => database.get([...at]) as T | undefined,
         keys: (range) => database.getKeys(readRange(range)),
       };
-      if (checkFormat(environment, name, dir) !== formats[name]) throw tooOld(dir, name);
+      if (checkFormat(base, name, dir) !== formats[name]) throw tooOld(dir, name);
+      // What a crash has left there is part of the trail.
+      const left = layFound(await readLog(base, readLogFiles(dir), dir));
+      const layers: Layers = { base, generations: [left], withOpen: false };
+      const environment: Pick<Environment, "get" | "keys"> = {
+        get: (at) => getThrough(layers, at),
+        keys: (range) => keysThrough(layers, range),
+      };
       return { environment, log, key };
     } catch (error) {
       throw isCoded(error) ? error : unusable(dir, error);

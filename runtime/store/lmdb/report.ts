@@ -2,7 +2,9 @@
 import { isCoded } from "../../kernel/errors.ts";
 import { checkFormat, type EnvironmentName } from "../format.ts";
 import { findOwner, type Owner } from "../owner.ts";
+import { readLog } from "../log.ts";
 import { openLmdbEnvironment } from "./environment.ts";
+import { readLogFiles } from "./log-files.ts";
 import { readThrough } from "./count-rows.ts";
 
 export type { Owner } from "../owner.ts";
@@ -19,14 +21,22 @@ export interface EnvironmentReport {
   readonly owner?: Owner;
 }
 
-/** Never rejects. A file that is damaged badly enough ends the process instead. */
-export async function reportEnvironment(kind: EnvironmentName, dir: string, nowMs: number): Promise<EnvironmentReport> {
+/**
+ * Never rejects. A file that is damaged badly enough ends the process instead. `isUsed`: a gateway writes to it, so that its log cannot be
+ * read from end to end.
+ */
+export async function reportEnvironment(
+  { kind, dir }: Pick<EnvironmentReport, "kind" | "dir">,
+  nowMs: number,
+  isUsed: boolean,
+): Promise<EnvironmentReport> {
   if (!(await openLmdbEnvironment.exists(dir))) return { kind, dir, state: "absent" };
   try {
-    const { rows, found } = await readThrough(dir, (environment) => ({
-      format: checkFormat(environment, kind, dir),
-      owner: kind === "registry" ? findOwner(environment, nowMs) : undefined,
-    }));
+    const { rows, found } = await readThrough(dir, async (environment) => {
+      const format = checkFormat(environment, kind, dir);
+      if (!isUsed) await readLog(environment, readLogFiles(dir), dir);
+      return { format, owner: kind === "registry" ? findOwner(environment, nowMs) : undefined };
+    });
     const { format, owner } = found;
     if (format === undefined && rows > 0) return { kind, dir, state: "damaged", reason: `it holds no ${kind}` };
     return { kind, dir, state: "whole", rows, ...(owner === undefined ? {} : { owner }) };

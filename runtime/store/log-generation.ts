@@ -1,0 +1,218 @@
+/**
+ * The rows of one generation of the log, in the bytes that its file has, and found by their keys. What orders them is made when a range is
+ * asked for, and kept.
+ *
+ * Rows are put into the record that is open. `close` gives it for the disk; `written` or `drop` says what became of it. Of a row whose last place
+ * is not on the disk yet, the place that is there is remembered.
+ */
+import type { Key, Range, WrittenRow } from "./environment.ts";
+import { compareKeys, findPlace } from "./key-order.ts";
+import { headBytes, rowBytesMax, valueAt, writeHead, writeRow } from "./log-records.ts";
+import type { LaidRow } from "./merge-rows.ts";
+
+/** Of a row of which nothing is said. */
+const nowhere = -1;
+
+/** Room for what a generation has as a rule, with the record that ends it. */
+const firstBytes = 196_608;
+
+/** A record on its way to the disk. */
+export interface ClosedRecord {
+  /** Where it stands in the file. */
+  readonly at: number;
+  readonly bytes: Buffer;
+}
+
+/** How far the open record was. */
+export interface Mark {
+  readonly end: number;
+  readonly puts: number;
+}
+
+interface Shelf {
+  /** In the order of the keys. Never changed: a range that is being read keeps its own. */
+  sorted: readonly ShelvedRow[];
+  added: ShelvedRow[];
+}
+
+interface ShelvedRow {
+  readonly key: Key;
+  readonly row: number;
+}
+
+export class LogGeneration {
+  readonly number: number;
+  #bytes = Buffer.allocUnsafeSlow(firstBytes);
+  #records = 0;
+  #isEndUnsure = false;
+  /** Of the records that are on the disk; behind them stand the rows of the open one. */
+  #flushedEnd = 0;
+  #end = headBytes;
+  /** The rows that were put into it, in order, and the places that they had before. */
+  #puts: { readonly row: number; readonly before: number }[] = [];
+  /** The numbers of rows, by the JSON of their keys; and of each row its key and its last place. */
+  readonly #rows = new Map<string, number>();
+  readonly #keys: Key[] = [];
+  readonly #places: number[] = [];
+  /** Of rows whose last place is not on the disk, where there is one that is. */
+  readonly #flushed = new Map<number, number>();
+  /** By the first part of the key, since a range is within one as a rule; of the first so many rows. */
+  readonly #shelves = new Map<string | number, Shelf>();
+  #shelved = 0;
+
+  constructor(number: number) {
+    this.number = number;
+  }
+
+  /** Bytes that are on the disk. */
+  get length(): number {
+    return this.#flushedEnd;
+  }
+
+  /** Behind what is on the disk may stand a record that was refused, because no other was written in its place. */
+  get isEndUnsure(): boolean {
+    return this.#isEndUnsure;
+  }
+
+  /** Nothing was put into the open record. */
+  get isEmpty(): boolean {
+    return this.#puts.length === 0;
+  }
+
+  put(keyJson: string, key: Key, json: string | undefined): void {
+    const place = this.#end;
+    this.#makeRoom(place + rowBytesMax(keyJson, json));
+    this.#end = writeRow(this.#bytes, place, keyJson, json);
+    let row = this.#rows.get(keyJson);
+    if (row === undefined) {
+      row = this.#keys.push(key) - 1;
+      this.#rows.set(keyJson, row);
+      this.#places.push(nowhere);
+    }
+    const before = this.#places[row] as number;
+    if (before !== nowhere && before < this.#flushedEnd) this.#flushed.set(row, before);
+    this.#places[row] = place;
+    this.#puts.push({ row, before });
+  }
+
+  /** JSON of the value; undefined when the row is removed, null when nothing is said of it. `withOpen`: what is on the disk and what is not yet. */
+  find(keyJson: string, withOpen: boolean): string | undefined | null {
+    const row = this.#rows.get(keyJson);
+    return row === undefined ? null : this.#textOf(row, withOpen);
+  }
+
+  /** In the order of the range; its limit is not heeded. */
+  *range({ start, end, reverse = false }: Range, withOpen: boolean): Iterable<LaidRow> {
+    for (const { sorted } of this.#shelvesOf(start, end, reverse)) {
+      const from = findPlace(sorted, start);
+      const to = findPlace(sorted, end);
+      for (let at = 0; at < to - from; at += 1) {
+        const { key, row } = sorted[reverse ? to - 1 - at : from + at] as ShelvedRow;
+        const json = this.#textOf(row, withOpen);
+        if (json !== null) yield { key, json };
+      }
+    }
+  }
+
+  /** What of it is on the disk, values as they stand there. */
+  *flushed(): Iterable<WrittenRow> {
+    for (const [row, key] of this.#keys.entries()) {
+      const place = this.#placeOf(row, false);
+      if (place !== nowhere) yield { key, json: valueAt(this.#bytes, place) };
+    }
+  }
+
+  mark(): Mark {
+    return { end: this.#end, puts: this.#puts.length };
+  }
+
+  /** What was put since then was not. */
+  undo({ end, puts }: Mark): void {
+    for (const { row, before } of this.#puts.splice(puts).toReversed()) {
+      this.#places[row] = before;
+      if (before < this.#flushedEnd) this.#flushed.delete(row);
+    }
+    this.#end = end;
+  }
+
+  close(): ClosedRecord {
+    const record = { at: this.#flushedEnd, bytes: this.#bytes.subarray(this.#flushedEnd, this.#end) };
+    writeHead(record.bytes, { generation: this.number, number: this.#records });
+    return record;
+  }
+
+  written(): void {
+    this.#records += 1;
+    this.#isEndUnsure = false;
+    this.#flushedEnd = this.#end;
+    this.#end += headBytes;
+    this.#puts = [];
+    this.#flushed.clear();
+  }
+
+  drop(): void {
+    this.#isEndUnsure = true;
+    this.undo({ end: this.#flushedEnd + headBytes, puts: 0 });
+  }
+
+  #textOf(row: number, withOpen: boolean): string | undefined | null {
+    const place = this.#placeOf(row, withOpen);
+    return place === nowhere ? null : textAt(this.#bytes, place);
+  }
+
+  #placeOf(row: number, withOpen: boolean): number {
+    const place = this.#places[row] as number;
+    return withOpen || place < this.#flushedEnd ? place : (this.#flushed.get(row) ?? nowhere);
+  }
+
+  #makeRoom(end: number): void {
+    if (end <= this.#bytes.length) return;
+    // The one before stays as it is, for a record that is on its way.
+    const bytes = Buffer.allocUnsafeSlow(Math.max(end, this.#bytes.length * 2));
+    this.#bytes.copy(bytes, 0, 0, this.#end);
+    this.#bytes = bytes;
+  }
+
+  #shelvesOf(start: Key, end: Key, reverse: boolean): readonly Shelf[] {
+    if (this.#shelved < this.#keys.length) this.#shelveNew();
+    const [low = 0] = start;
+    const [high = 0] = end;
+    const firsts =
+      low === high
+        ? [low]
+        : [...this.#shelves.keys()]
+            .filter((first) => compareKeys([first], [low]) >= 0 && compareKeys([first], [high]) <= 0)
+            .toSorted((a, b) => compareKeys([a], [b]));
+    const shelves = firsts.flatMap((first) => this.#shelves.get(first) ?? []);
+    for (const shelf of shelves) if (shelf.added.length > 0) sort(shelf);
+    return reverse ? shelves.toReversed() : shelves;
+  }
+
+  #shelveNew(): void {
+    for (; this.#shelved < this.#keys.length; this.#shelved += 1) {
+      const added = { key: this.#keys[this.#shelved] as Key, row: this.#shelved };
+      const [first = 0] = added.key;
+      const shelf = this.#shelves.get(first);
+      if (shelf === undefined) this.#shelves.set(first, { sorted: [], added: [added] });
+      else shelf.added.push(added);
+    }
+  }
+}
+
+function textAt(bytes: Buffer, place: number): string | undefined {
+  return valueAt(bytes, place)?.toString("utf8");
+}
+
+function sort(shelf: Shelf): void {
+  const { sorted } = shelf;
+  const added = shelf.added.toSorted((a, b) => compareKeys(a.key, b.key));
+  shelf.added = [];
+  const merged: ShelvedRow[] = [];
+  let at = 0;
+  for (const row of added) {
+    for (let old = sorted[at]; old !== undefined && compareKeys(old.key, row.key) < 0; old = sorted[++at])
+      merged.push(old);
+    merged.push(row);
+  }
+  shelf.sorted = [...merged, ...sorted.slice(at)];
+}
