@@ -8,7 +8,6 @@ import { join } from "node:path";
 import { isCoded } from "../../runtime/kernel/errors.ts";
 import type { Environment, OpenEnvironment } from "../../runtime/store/environment.ts";
 import { AgentStore } from "../../runtime/store/agent-store.ts";
-import type { LogBounds } from "../../runtime/store/logged-environment.ts";
 import { EnvelopeRows } from "../../runtime/store/envelope-rows.ts";
 import type { Store } from "../../runtime/store/port.ts";
 import type { StoreOptions } from "../../runtime/store/open-store.ts";
@@ -16,6 +15,7 @@ import { type SessionHead, SessionIndex } from "../../runtime/store/session-inde
 import { storeFull } from "../../runtime/store/store-full.ts";
 import { openStore } from "../../runtime/store/store.ts";
 import { beginOf, commitOf, envelope, sessionHead, placesIn } from "./store-envelopes.ts";
+import { wrapLogged } from "./store-kinds.ts";
 
 /** Calls `write` with the change at once; its transaction runs, and does not reach the disk. */
 export type FailCommit = <T>(
@@ -70,9 +70,9 @@ export function makePlace(dir: string, openEnvironment: OpenEnvironment, failCom
     const environment = await openEnvironment(folder);
     // So that its file is the largest, and what is written meanwhile to the others has room.
     await environment.write(() => environment.put(["ballast"], "x".repeat(ballastBytes)));
-    return watch(folder, environment);
+    return watch(environment, folder);
   };
-  const watch = (folder: string, environment: Environment): Environment => {
+  const watch = (environment: Environment, folder: string): Environment => {
     const write = environment.write.bind(environment);
     environment.write = (change) => {
       const left = failing.get(nameOf(folder)) ?? 0;
@@ -81,14 +81,9 @@ export function makePlace(dir: string, openEnvironment: OpenEnvironment, failCom
     };
     return environment;
   };
-  const { withLog } = openEnvironment;
-  const withLogToo = withLog && {
-    withLog: async (environment: Environment, folder: string, bounds: LogBounds) =>
-      watch(folder, await withLog(environment, folder, bounds)),
-  };
   return {
     dir,
-    open: Object.assign(open, openEnvironment, withLogToo),
+    open: Object.assign(open, openEnvironment, wrapLogged(openEnvironment, watch)),
     failNext: (folder, times) => void failing.set(folder, times),
   };
 }

@@ -7,7 +7,7 @@ import type { Environment } from "../../runtime/store/environment.ts";
 import type { Store } from "../../runtime/store/port.ts";
 import { openStore } from "../../runtime/store/store.ts";
 import { envelope, placesIn } from "./store-envelopes.ts";
-import { environmentsOf, storeKinds, watchWrites } from "./store-kinds.ts";
+import { environmentsOf, storeKinds, watchWrites, wrapLogged } from "./store-kinds.ts";
 
 describe.each(storeKinds)("a flush of the journal: %s", (kind) => {
   let dir: string;
@@ -22,15 +22,11 @@ describe.each(storeKinds)("a flush of the journal: %s", (kind) => {
       writes = watchWrites(environment);
       return environment;
     };
-    const { withLog } = openEnvironment;
     const open = async (place: string): Promise<Environment> => {
       const environment = await openEnvironment(place);
-      return place.endsWith("journal") && withLog === undefined ? watch(environment) : environment;
+      return place.endsWith("journal") && openEnvironment.withLog === undefined ? watch(environment) : environment;
     };
-    const withLogToo = withLog && {
-      withLog: async (...given: Parameters<typeof withLog>) => watch(await withLog(...given)),
-    };
-    store = await openStore(placesIn(dir), Object.assign(open, openEnvironment, withLogToo));
+    store = await openStore(placesIn(dir), Object.assign(open, openEnvironment, wrapLogged(openEnvironment, watch)));
     for (const id of ["a", "b"]) await store.append(envelope(id));
     await store.settle("a");
     writes.transactions = 0;

@@ -66,6 +66,15 @@ export function eachStore(kind: (typeof storeKinds)[number], options?: StoreOpti
 export const environmentsOf = (kind: (typeof storeKinds)[number]): OpenEnvironment =>
   kind === "lmdb" ? openLmdbEnvironment : memoryEnvironments(new Map());
 
+/** For `Object.assign` to what opens environments: what lies over a log there, as `wrap` makes it of what it would be. */
+export function wrapLogged(
+  { withLog }: OpenEnvironment,
+  wrap: (environment: Environment, dir: string) => Environment,
+): Pick<OpenEnvironment, "withLog"> {
+  if (withLog === undefined) return {};
+  return { withLog: async (environment, dir, bounds) => wrap(await withLog(environment, dir, bounds), dir) };
+}
+
 /** Call it in a `describe`: each of its tests has an environment of its own. */
 export function eachEnvironment(kind: (typeof storeKinds)[number]): { readonly environment: Environment } {
   let dir = "";
