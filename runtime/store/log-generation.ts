@@ -42,6 +42,7 @@ interface ShelvedRow {
 
 export class LogGeneration {
   readonly number: number;
+  readonly #recordsBefore: number;
   #bytes = Buffer.allocUnsafeSlow(firstBytes);
   #records = 0;
   #isEndUnsure = false;
@@ -60,8 +61,15 @@ export class LogGeneration {
   readonly #shelves = new Map<string | number, Shelf>();
   #shelved = 0;
 
-  constructor(number: number) {
+  /** `recordsBefore`: of the generation before; a start needs not know, which has moved them. */
+  constructor(number: number, recordsBefore = 0) {
     this.number = number;
+    this.#recordsBefore = recordsBefore;
+  }
+
+  /** Records that are on the disk. */
+  get records(): number {
+    return this.#records;
   }
 
   /** Bytes that are on the disk. */
@@ -137,7 +145,7 @@ export class LogGeneration {
 
   close(): ClosedRecord {
     const record = { at: this.#flushedEnd, bytes: this.#bytes.subarray(this.#flushedEnd, this.#end) };
-    writeHead(record.bytes, { generation: this.number, number: this.#records });
+    writeHead(record.bytes, { generation: this.number, number: this.#records, recordsBefore: this.#recordsBefore });
     return record;
   }
 

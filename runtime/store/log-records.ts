@@ -5,7 +5,8 @@
  *   bytes 4–7    generation: how often the log was begun anew
  *   bytes 8–11   number of the record in its generation, from 0
  *   bytes 12–15  bytes of its rows
- *   bytes 16–19  CRC-32 of bytes 4–15 and the rows
+ *   bytes 16–19  records of the generation before
+ *   bytes 20–23  CRC-32 of bytes 4–19 and the rows
  *   the rows     each: bytes of the key, bytes of the value (all bits set: the row is removed), and both as JSON in UTF-8
  *
  * A row that stands there two times is what it is the second time. Behind the last record stands what a generation before has left, zeros, or a
@@ -16,8 +17,8 @@ import { crc32 } from "node:zlib";
 import type { Key, WrittenRow } from "./environment.ts";
 
 const mark = Buffer.from("CLog");
-const sumAt = 16;
-export const headBytes = 20;
+const sumAt = 20;
+export const headBytes = 24;
 export const rowHeadBytes = 8;
 const removed = 0xff_ff_ff_ff;
 /** The least that four bytes of JSON say, and more than there will be: rows of which a text is chosen to look like a record are none. */
@@ -26,20 +27,23 @@ const textGeneration = 0x20_20_20_20;
 export interface RecordPlace {
   readonly generation: number;
   readonly number: number;
+  readonly recordsBefore: number;
 }
 
 export interface FoundRecords {
-  /** Of all records; 0 when there is none. */
+  /** These of all records; 0 when there is none. */
   readonly generation: number;
+  readonly recordsBefore: number;
   readonly records: readonly (readonly WrittenRow[])[];
 }
 
 /** Before the rows that stand there. */
-export function writeHead(record: Buffer, { generation, number }: RecordPlace): void {
+export function writeHead(record: Buffer, { generation, number, recordsBefore }: RecordPlace): void {
   mark.copy(record);
   record.writeUInt32LE(generation, 4);
   record.writeUInt32LE(number, 8);
   record.writeUInt32LE(record.length - headBytes, 12);
+  record.writeUInt32LE(recordsBefore, 16);
   record.writeUInt32LE(sumOf(record), sumAt);
 }
 
@@ -73,12 +77,13 @@ export function valueAt(bytes: Buffer, at: number): Buffer | undefined {
 export function decodeRecords(file: Buffer, from: number): FoundRecords {
   const records: WrittenRow[][] = [];
   let generation = 0;
+  let recordsBefore = 0;
   let at = 0;
   for (;;) {
     const found = readRecord(file, at);
     if (found === undefined || found.number !== records.length) break;
     if (records.length === 0 ? found.generation < from : found.generation !== generation) break;
-    generation = found.generation;
+    ({ generation, recordsBefore } = found);
     records.push(readRows(found.rows));
     at += headBytes + found.rows.length;
   }
@@ -87,7 +92,7 @@ export function decodeRecords(file: Buffer, from: number): FoundRecords {
   const later = findLater(file, at, counts);
   if (later !== undefined)
     throw new Error(`at byte ${at} is not the next record, and at byte ${later} stands a later one`);
-  return { generation, records };
+  return { generation, recordsBefore, records };
 }
 
 /** Where a record that counts stands behind the end. */
@@ -105,7 +110,12 @@ function readRecord(file: Buffer, at: number): (RecordPlace & { readonly rows: B
   if (end > file.length) return undefined;
   const record = file.subarray(at, end);
   if (sumOf(record) !== record.readUInt32LE(sumAt)) return undefined;
-  return { generation: record.readUInt32LE(4), number: record.readUInt32LE(8), rows: record.subarray(headBytes) };
+  return {
+    generation: record.readUInt32LE(4),
+    number: record.readUInt32LE(8),
+    recordsBefore: record.readUInt32LE(16),
+    rows: record.subarray(headBytes),
+  };
 }
 
 const sumOf = (record: Buffer): number => crc32(record.subarray(headBytes), crc32(record.subarray(mark.length, sumAt)));

@@ -34,8 +34,12 @@ export async function readLog(
   try {
     const all = await Promise.all(files.map(async (file) => decodeRecords(await file.read(), from)));
     const found = all.filter(({ records }) => records.length > 0).toSorted((a, b) => a.generation - b.generation);
-    for (const [at, { generation }] of found.entries())
+    for (const [at, { generation, recordsBefore }] of found.entries()) {
       if (generation !== from + at) throw new Error(`generation ${from + at} is missing before ${generation}`);
+      const before = found[at - 1]?.records.length ?? recordsBefore;
+      if (before !== recordsBefore)
+        throw new Error(`generation ${generation - 1} had ${recordsBefore} records, of which ${before} can be read`);
+    }
     return found;
   } catch (error) {
     throw failure(

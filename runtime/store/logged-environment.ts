@@ -203,7 +203,7 @@ export class LoggedEnvironment implements Environment {
     if (this.#older !== undefined || this.#recent.length === 0) return;
     this.#isAsked = false;
     this.#older = this.#recent;
-    this.#recent = new LogGeneration(this.#older.number + 1);
+    this.#recent = new LogGeneration(this.#older.number + 1, this.#older.records);
     this.#generations = [this.#recent, this.#older];
   }
 

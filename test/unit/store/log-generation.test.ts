@@ -148,14 +148,16 @@ test("rows beyond the room that was there leave those as they are which are on t
   rows.written();
   put(rows, ["a", 3], big);
   rows.drop();
+  put(rows, ["a", 0], '"before"');
   put(rows, ["a", 1], JSON.stringify("x".repeat(1_000_000)));
   const third = rows.close();
   expect(flushed.map(({ json }) => json?.toString())).toEqual(['"first"']);
   const file = [first, second, third].reduce(withPiece, Buffer.alloc(0));
   const texts = decodeRecords(file, 0).records.map((record) => record.map(({ json }) => json?.length));
-  expect(texts).toEqual([[7], [Buffer.byteLength(big)], [1_000_002]]);
+  expect(texts).toEqual([[7], [Buffer.byteLength(big)], [8, 1_000_002]]);
   expect(find(rows, ["a", 2])).toEqual([big, big]);
   expect(find(rows, ["a", 1])[1]).toBe('"first"');
+  expect(find(rows, ["a", 0])).toEqual(['"before"', null]);
 });
 
 describe("at random", () => {

@@ -135,6 +135,16 @@ describe("a byte that the disk has changed", () => {
   });
 });
 
+test("a record that stands where the one before it should is a fault", () => {
+  const [first, second, third] = encode(3, several).map(({ bytes }) => bytes);
+  if (first === undefined || second === undefined || third === undefined) throw new Error("three were to be written");
+  const at = first.length;
+  expect(() => decode(Buffer.concat([first, third]), 3)).toThrow(
+    `at byte ${at} is not the next record, and at byte ${at}`,
+  );
+  expect(() => decode(Buffer.concat([second, third]), 3)).toThrow("at byte 0 is not the next record, and at byte 0");
+});
+
 describe("a text", () => {
   test("that has the mark of a record in it is no fault", () => {
     const records = [one("CLog"), one("CLogCLog CLog"), one(`CLog${"x".repeat(40)}CLog`)];

@@ -104,6 +104,17 @@ test("a flush that fails refuses all changes of its record and leaves nothing of
   expect(rows()).toEqual([["x", 0]]);
 });
 
+test("a start finds nothing of a record that was refused, where the system has not crashed", async () => {
+  const { disk, files, begin } = await open();
+  const { put } = begin();
+  const refused = Promise.allSettled([put("x", 1)]);
+  await rest();
+  files[0].fail(fault, "whole", random);
+  await refused;
+  const next = await open(copyDisk(disk), [new HeldFile(files[0].cached), new HeldFile(files[1].cached)]);
+  expect(next.begin().rows()).toEqual([]);
+});
+
 describe("rows that cannot be moved", () => {
   test("stay in the log until it is full; then writes fail with the error of the move, and go on when it works", async () => {
     const { base, files, begin } = await open();
@@ -229,6 +240,19 @@ describe("a start is refused", () => {
     await expect(start([new HeldFile(bytes), second])).rejects.toMatchObject(
       refusal(`at byte 0 is not the next record, and at byte ${later} stands a later one`),
     );
+  });
+
+  test("where the last record of a generation is damaged, behind which another one was begun", async () => {
+    const [first, second] = await twoGenerations();
+    const bytes = Buffer.from(first.bytes);
+    const last = bytes.lastIndexOf("CLog");
+    bytes.writeUInt8(bytes.readUInt8(last + 30) ^ 1, last + 30);
+    await expect(start([new HeldFile(bytes), second])).rejects.toMatchObject(
+      refusal("generation 0 had 2 records, of which 1 can be read"),
+    );
+    // The same is the end of a log behind which there is nothing.
+    const alone = await open(new Map(), [new HeldFile(bytes), new HeldFile()]);
+    expect(alone.begin().rows()).toHaveLength(1);
   });
 
   test("and not where all is whole", async () => {
