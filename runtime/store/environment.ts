@@ -90,6 +90,14 @@ export interface OpenEnvironment {
   readonly withLog?: (environment: Environment, dir: string, bounds: LogBounds) => Promise<Environment>;
 }
 
+/** Inside a write: what `writeRows` does where a change that puts them is as good. */
+export function putRows(environment: Pick<Environment, "put" | "remove">, rows: Iterable<WrittenRow>): void {
+  for (const { key, json } of rows) {
+    if (json === undefined) environment.remove(key);
+    else environment.put(key, JSON.parse(json.toString()));
+  }
+}
+
 /** The same words from every kind of environment. */
 export function copyFailure(dir: string, reason: string, cause?: unknown): CodedError {
   return failure(

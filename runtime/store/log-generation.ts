@@ -2,8 +2,7 @@
  * The rows of one generation of the log, in the bytes that its file has, and found by their keys. What orders them is made when a range is
  * asked for, and kept.
  *
- * Rows are put into the record that is open. `close` gives it for the disk; `written` or `drop` says what became of it. Of a row whose last place
- * is not on the disk yet, the place that is there is remembered.
+ * Rows are put into the record that is open. `close` gives it for the disk; `written` or `drop` says what became of it.
  */
 import type { Key, Range, WrittenRow } from "./environment.ts";
 import { compareKeys, findPlace } from "./key-order.ts";
@@ -51,12 +50,11 @@ export class LogGeneration {
   #end = headBytes;
   /** The rows that were put into it, in order, and the places that they had before. */
   #puts: { readonly row: number; readonly before: number }[] = [];
-  /** The numbers of rows, by the JSON of their keys; and of each row its key and its last place. */
+  /** The numbers of rows, by the JSON of their keys; and of each row its key, its last place, and the last one that is on the disk. */
   readonly #rows = new Map<string, number>();
   readonly #keys: Key[] = [];
   readonly #places: number[] = [];
-  /** Of rows whose last place is not on the disk, where there is one that is. */
-  readonly #flushed = new Map<number, number>();
+  readonly #flushedPlaces: number[] = [];
   /** By the first part of the key, since a range is within one as a rule; of the first so many rows. */
   readonly #shelves = new Map<string | number, Shelf>();
   #shelved = 0;
@@ -96,11 +94,10 @@ export class LogGeneration {
       row = this.#keys.push(key) - 1;
       this.#rows.set(keyJson, row);
       this.#places.push(nowhere);
+      this.#flushedPlaces.push(nowhere);
     }
-    const before = this.#places[row] as number;
-    if (before !== nowhere && before < this.#flushedEnd) this.#flushed.set(row, before);
+    this.#puts.push({ row, before: this.#places[row] as number });
     this.#places[row] = place;
-    this.#puts.push({ row, before });
   }
 
   /** JSON of the value; undefined when the row is removed, null when nothing is said of it. `withOpen`: what is on the disk and what is not yet. */
@@ -125,7 +122,7 @@ export class LogGeneration {
   /** What of it is on the disk, values as they stand there. */
   *flushed(): Iterable<WrittenRow> {
     for (const [row, key] of this.#keys.entries()) {
-      const place = this.#placeOf(row, false);
+      const place = this.#flushedPlaces[row] as number;
       if (place !== nowhere) yield { key, json: valueAt(this.#bytes, place) };
     }
   }
@@ -136,10 +133,7 @@ export class LogGeneration {
 
   /** What was put since then was not. */
   undo({ end, puts }: Mark): void {
-    for (const { row, before } of this.#puts.splice(puts).toReversed()) {
-      this.#places[row] = before;
-      if (before < this.#flushedEnd) this.#flushed.delete(row);
-    }
+    for (const { row, before } of this.#puts.splice(puts).toReversed()) this.#places[row] = before;
     this.#end = end;
   }
 
@@ -154,8 +148,8 @@ export class LogGeneration {
     this.#isEndUnsure = false;
     this.#flushedEnd = this.#end;
     this.#end += headBytes;
+    for (const { row } of this.#puts) this.#flushedPlaces[row] = this.#places[row] as number;
     this.#puts = [];
-    this.#flushed.clear();
   }
 
   drop(): void {
@@ -164,13 +158,8 @@ export class LogGeneration {
   }
 
   #textOf(row: number, withOpen: boolean): string | undefined | null {
-    const place = this.#placeOf(row, withOpen);
-    return place === nowhere ? null : textAt(this.#bytes, place);
-  }
-
-  #placeOf(row: number, withOpen: boolean): number {
-    const place = this.#places[row] as number;
-    return withOpen || place < this.#flushedEnd ? place : (this.#flushed.get(row) ?? nowhere);
+    const place = (withOpen ? this.#places : this.#flushedPlaces)[row] as number;
+    return place === nowhere ? null : valueAt(this.#bytes, place)?.toString("utf8");
   }
 
   #makeRoom(end: number): void {
@@ -205,10 +194,6 @@ export class LogGeneration {
       else shelf.added.push(added);
     }
   }
-}
-
-function textAt(bytes: Buffer, place: number): string | undefined {
-  return valueAt(bytes, place)?.toString("utf8");
 }
 
 function sort(shelf: Shelf): void {

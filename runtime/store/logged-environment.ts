@@ -39,8 +39,6 @@ export class LoggedEnvironment implements Environment {
   #recent: LogGeneration;
   /** The generation before, until the environment beneath has its rows. */
   #older: LogGeneration | undefined;
-  /** Both. */
-  #generations: readonly LogGeneration[];
   /** Somebody waits for what is flushed to be moved. */
   #isAsked = false;
   #moving: Promise<void> | undefined;
@@ -51,7 +49,6 @@ export class LoggedEnvironment implements Environment {
     this.#log = log;
     this.#bounds = bounds;
     this.#recent = new LogGeneration(log.first);
-    this.#generations = [this.#recent];
   }
 
   get<T>(key: Key): T | undefined {
@@ -122,7 +119,8 @@ export class LoggedEnvironment implements Environment {
   }
 
   #layers(): Layers<Environment> {
-    return { base: this.#base, generations: this.#generations, withOpen: this.#isInside };
+    const generations = this.#older === undefined ? [this.#recent] : [this.#recent, this.#older];
+    return { base: this.#base, generations, withOpen: this.#isInside };
   }
 
   #change(key: Key, json: string | undefined): void {
@@ -204,7 +202,6 @@ export class LoggedEnvironment implements Environment {
     this.#isAsked = false;
     this.#older = this.#recent;
     this.#recent = new LogGeneration(this.#older.number + 1, this.#older.records);
-    this.#generations = [this.#recent, this.#older];
   }
 
   /** Brings what is flushed by now to the environment beneath. */
@@ -231,6 +228,5 @@ export class LoggedEnvironment implements Environment {
     if (older === undefined) return;
     await moveRows(this.#base, older.flushed(), older.number);
     this.#older = undefined;
-    this.#generations = [this.#recent];
   }
 }

@@ -6,6 +6,7 @@ import {
   type Environment,
   type Key,
   type OpenEnvironment,
+  putRows,
   type Range,
   withoutWaiting,
   type WrittenRow,
@@ -116,12 +117,7 @@ class MemoryEnvironment implements Environment {
   }
 
   writeRows(rows: Iterable<WrittenRow>): Promise<void> {
-    return this.write(() => {
-      for (const { key, json } of rows) {
-        if (json === undefined) this.remove(key);
-        else this.put(key, JSON.parse(json.toString()));
-      }
-    });
+    return this.write(() => putRows(this, rows));
   }
 
   checkRoom(): void {

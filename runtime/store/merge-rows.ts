@@ -35,10 +35,9 @@ export function* mergeRows<T>(
         newest ??= row;
         rows[at] = next(above[at] as Iterator<LaidRow>);
       }
-      const isBelow = found !== undefined && compareKeys(keyOf(found), first) === 0;
-      const under = isBelow ? found : undefined;
-      if (isBelow) found = next(below);
-      if (newest !== undefined ? newest.json === undefined : under === undefined) continue;
+      const under = found;
+      if (under !== undefined && compareKeys(keyOf(under), first) === 0) found = next(below);
+      if (newest !== undefined && newest.json === undefined) continue;
       given += 1;
       yield newest?.json === undefined ? (under as T) : read(newest.key, newest.json);
     }

@@ -6,7 +6,7 @@
  * or not at all.
  */
 import { failure } from "../../runtime/kernel/errors.ts";
-import type { Environment, Key, OpenEnvironment } from "../../runtime/store/environment.ts";
+import { type Environment, type Key, type OpenEnvironment, putRows } from "../../runtime/store/environment.ts";
 import { recoverLog } from "../../runtime/store/log.ts";
 import { decodeRecords } from "../../runtime/store/log-records.ts";
 import { type LogBounds, LoggedEnvironment } from "../../runtime/store/logged-environment.ts";
@@ -86,13 +86,7 @@ export function makeCrashingDisk(random: Random, logCode: LogCode = { recoverLog
       put: (key, value) => inner.put(key, value),
       remove: (key) => inner.remove(key),
       write,
-      writeRows: (rows) =>
-        write(() => {
-          for (const { key, json } of rows) {
-            if (json === undefined) inner.remove(key);
-            else inner.put(key, JSON.parse(json.toString()));
-          }
-        }),
+      writeRows: (rows) => write(() => putRows(inner, rows)),
       settled: async () => void (await last),
       checkRoom: (moreBytes) => inner.checkRoom(moreBytes),
       usedBytes: () => inner.usedBytes(),

@@ -1,10 +1,8 @@
 /** The files of `runtime/store/blobs.ts` on disk. */
 import { access, copyFile, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { failure } from "../../kernel/errors.ts";
 import type { BlobFolder } from "../blobs.ts";
-import { storeFull } from "../store-full.ts";
-import { saysFull } from "./disk-full.ts";
+import { writeFailure } from "./failures.ts";
 
 let writes = 0;
 
@@ -38,11 +36,9 @@ export function openBlobFolder(sessionsDir: string): BlobFolder {
         for (const each of [shelf(name), dir]) await withFile(each, "r", (file) => file.sync());
       } catch (error) {
         await rm(unnamed, { force: true }).catch(() => undefined);
-        const { code, message } = error as NodeJS.ErrnoException;
-        if (saysFull(`${code} ${message}`)) throw storeFull(dir, message, error);
-        throw failure(
-          "CLOISTER_STORE_FAILED",
-          `cannot write to ${dir}: ${message}`,
+        throw writeFailure(
+          dir,
+          dir,
           "make the directory writable for this user on a local disk with free space",
           error,
         );

@@ -21,7 +21,8 @@ import {
   type WrittenRow,
 } from "../environment.ts";
 import { openBlobFolder } from "./blob-folder.ts";
-import { isDiskFull, saysFull } from "./disk-full.ts";
+import { isDiskFull } from "./disk-full.ts";
+import { openFailure, reasonOf } from "./failures.ts";
 import { dataFile } from "./files.ts";
 import { openLog } from "./log-files.ts";
 import { checkRoomToOpen, makeRoomCheck } from "./room.ts";
@@ -54,14 +55,7 @@ async function openEnvironment(dir: string): Promise<Environment> {
     });
     return new LmdbEnvironment(dir, database);
   } catch (error) {
-    if (isCoded(error)) throw error;
-    if (saysFull(reasonOf(error))) throw storeFull(dir, reasonOf(error), error);
-    throw failure(
-      "CLOISTER_STATE_UNUSABLE",
-      `cannot open the database in ${dir}: ${reasonOf(error)}`,
-      "make the directory readable and writable for this user on a local disk with free space",
-      error,
-    );
+    throw openFailure("the database", dir, error);
   }
 }
 
@@ -214,8 +208,4 @@ async function commitReason(error: unknown): Promise<string> {
   const commitError = (error as { commitError?: unknown }).commitError;
   if (!(commitError instanceof Promise)) return reasonOf(error);
   return commitError.then(() => reasonOf(error), reasonOf);
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

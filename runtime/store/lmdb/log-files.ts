@@ -2,12 +2,10 @@
 import { closeSync, constants, fdatasync, openSync, writeSync } from "node:fs";
 import { open, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { failure, isCoded } from "../../kernel/errors.ts";
 import type { Environment } from "../environment.ts";
 import { type LogFile, recoverLog } from "../log.ts";
 import { type LogBounds, LoggedEnvironment } from "../logged-environment.ts";
-import { storeFull } from "../store-full.ts";
-import { saysFull } from "./disk-full.ts";
+import { openFailure, writeFailure } from "./failures.ts";
 
 /** A file grows by so much at a time, so that most flushes have nothing to tell of it but what it holds. */
 const growthBytes = 262_144;
@@ -33,15 +31,7 @@ export async function openLog(environment: Environment, dir: string, bounds: Log
     return new LoggedEnvironment(environment, log, bounds);
   } catch (error) {
     for (const file of opened) await file.close();
-    if (isCoded(error)) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
-    if (saysFull(reason)) throw storeFull(dir, reason, error);
-    throw failure(
-      "CLOISTER_STATE_UNUSABLE",
-      `cannot open the log of the database in ${dir}: ${reason}`,
-      "make the directory readable and writable for this user on a local disk with free space",
-      error,
-    );
+    throw openFailure("the log of the database", dir, error);
   }
 }
 
@@ -76,11 +66,9 @@ class DiskLogFile implements LogFile {
       this.#grow(at + bytes.length);
       await flush(this.#file);
     } catch (error) {
-      const { message, code } = error as NodeJS.ErrnoException;
-      if (saysFull(`${code} ${message}`)) throw storeFull(this.#dir, message, error);
-      throw failure(
-        "CLOISTER_STORE_FAILED",
-        `cannot write to the log in ${this.#dir}: ${message}`,
+      throw writeFailure(
+        `the log in ${this.#dir}`,
+        this.#dir,
         "free space on its disk and check that the disk can be written; nothing of the change was stored",
         error,
       );
