@@ -37,17 +37,20 @@ describe("tests are counted", () => {
 
 describe(".ci/run", () => {
   /** Runs a few of its steps, with the end that it has. Not under its own name: then it would run all of itself. */
-  const last = (script: string): { readonly line: string | undefined; readonly failed: boolean } => {
+  const outputOf = (script: string): { readonly output: string; readonly failed: boolean } => {
     try {
       const output = execFileSync("bash", ["-c", `source "$1"; ${script}; finish`, "sourced", run], {
         encoding: "utf8",
         cwd: root,
       });
-      return { line: output.trimEnd().split("\n").at(-1), failed: false };
+      return { output, failed: false };
     } catch (error) {
-      const { stdout } = error as { readonly stdout: string };
-      return { line: stdout.trimEnd().split("\n").at(-1), failed: true };
+      return { output: (error as { readonly stdout: string }).stdout, failed: true };
     }
+  };
+  const last = (script: string): { readonly line: string | undefined; readonly failed: boolean } => {
+    const { output, failed } = outputOf(script);
+    return { line: output.trimEnd().split("\n").at(-1), failed };
   };
 
   test("is a program", () => {
@@ -58,6 +61,18 @@ describe(".ci/run", () => {
   test("ends with one line that counts its steps, and fails when one failed", () => {
     expect(last("step one 5 true; step two 5 true")).toEqual({ line: "2 passed, 0 failed", failed: false });
     expect(last("step one 5 true; step two 5 false")).toEqual({ line: "1 passed, 1 failed", failed: true });
+  });
+
+  test.each([
+    ["a step", "step one 5 true; step two 5 false", "two"],
+    ["a run that ends before it reports", "tests broken 5 false", "broken: no test of it, but the run"],
+    [
+      "errors that belong to no test",
+      `tests odd 5 bash -c 'echo "  Error: Worker exited unexpectedly"; false'`,
+      "odd: Error: Worker exited unexpectedly",
+    ],
+  ])("names %s that failed before its last line", (_what, script, named) => {
+    expect(outputOf(script).output).toMatch(new RegExp(`\nFailed:\n${named}\n\\d passed, 1 failed\n$`));
   });
 
   test("counts the tests of a run, and a run that ends before it reports", () => {
@@ -102,7 +117,11 @@ describe(".ci/run", () => {
         const testResults = Object.entries(failing).map(([name, names]) => ({
           name: path.join(root, name),
           status: "failed",
-          assertionResults: names.map((fullName) => ({ fullName, status: "failed" })),
+          assertionResults: names.map((fullName) => ({
+            fullName,
+            status: "failed",
+            failureMessages: ["expected 1 to be 2\n    at a line"],
+          })),
         }));
         const numFailedTests = Object.values(failing).flat().length;
         writeFileSync(
@@ -128,11 +147,7 @@ describe(".ci/run", () => {
 
     test("what passes then counts, and is named", () => {
       const { script, asked } = runs({ passed: 9, failing: late }, { passed: 4, failing: {} });
-      const output = execFileSync("bash", ["-c", `source "$1"; ${script}; finish`, "sourced", run], {
-        encoding: "utf8",
-        cwd: root,
-      });
-      expect(output).toMatch(
+      expect(outputOf(script).output).toMatch(
         /Passed only when their file ran again, alone:\nsuite: test\/contract\/a\.test\.ts > one late test\n10 passed, 0 failed\n$/,
       );
       expect(asked()).toEqual(["", "test/contract/a.test.ts"]);
@@ -145,9 +160,14 @@ describe(".ci/run", () => {
       expect(asked()).toEqual([files, "test/contract/a.test.ts"]);
     });
 
-    test("what fails then has failed", () => {
+    test("what fails then has failed, and is named", () => {
       const { script } = runs({ passed: 9, failing: late }, { passed: 3, failing: late });
-      expect(last(script)).toEqual({ line: "9 passed, 1 failed", failed: true });
+      expect(outputOf(script)).toEqual({
+        failed: true,
+        output: expect.stringMatching(
+          /\nFailed:\nsuite: test\/contract\/a\.test\.ts > one late test: expected 1 to be 2\n9 passed, 1 failed\n$/,
+        ),
+      });
     });
 
     test.each<readonly [string, Run]>([
