@@ -309,11 +309,11 @@ const sealOf = (key: string, log: AuditLog, what: "head" | "anchor", json: strin
   createHmac("sha256", key).update(`${what}\n${log}\n${json}`).digest("base64url");
 
 /** One spelling of each text, in which no byte stands for what another could. */
-export const asciiJson = (value: object): string =>
-  JSON.stringify(value).replaceAll(
-    /[\u007f-\uffff]/g,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+export function asciiJson(value: object): string {
+  const json = JSON.stringify(value);
+  if (Buffer.byteLength(json) === json.length && !json.includes("\u007f")) return json;
+  return json.replaceAll(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
 
 /** No text of a row is longer than its bound, whoever wrote it. */
 function cut(row: AuditRow): AuditRow {

@@ -5,6 +5,7 @@
  * Rows are put into the record that is open. `close` gives it for the disk; `written` or `drop` says what became of it.
  */
 import type { Key, Range, WrittenRow } from "./environment.ts";
+import { KeyNumbers } from "./key-numbers.ts";
 import { compareKeys, findPlace } from "./key-order.ts";
 import { headBytes, rowBytesMax, valueAt, writeHead, writeRow } from "./log-records.ts";
 import type { LaidRow } from "./merge-rows.ts";
@@ -31,7 +32,8 @@ export interface Mark {
 interface Shelf {
   /** In the order of the keys. Never changed: a range that is being read keeps its own. */
   sorted: readonly ShelvedRow[];
-  added: ShelvedRow[];
+  /** Rows of the generation that were looked through for it. */
+  looked: number;
 }
 
 interface ShelvedRow {
@@ -50,14 +52,13 @@ export class LogGeneration {
   #end = headBytes;
   /** The rows that were put into it, in order, and the places that they had before. */
   #puts: { readonly row: number; readonly before: number }[] = [];
-  /** The numbers of rows, by the JSON of their keys; and of each row its key, its last place, and the last one that is on the disk. */
-  readonly #rows = new Map<string, number>();
+  /** The numbers of rows; and of each row its key, its last place, and the last one that is on the disk. */
+  readonly #rows = new KeyNumbers();
   readonly #keys: Key[] = [];
   readonly #places: number[] = [];
   readonly #flushedPlaces: number[] = [];
-  /** By the first part of the key, since a range is within one as a rule; of the first so many rows. */
+  /** By the first part of the key, since a range is within one as a rule; those that were asked for. */
   readonly #shelves = new Map<string | number, Shelf>();
-  #shelved = 0;
 
   /** `recordsBefore`: of the generation before; a start needs not know, which has moved them. */
   constructor(number: number, recordsBefore = 0) {
@@ -85,14 +86,15 @@ export class LogGeneration {
     return this.#puts.length === 0;
   }
 
-  put(keyJson: string, key: Key, json: string | undefined): void {
+  put(key: Key, json: string | undefined): void {
+    const keyJson = JSON.stringify(key);
     const place = this.#end;
     this.#makeRoom(place + rowBytesMax(keyJson, json));
     this.#end = writeRow(this.#bytes, place, keyJson, json);
-    let row = this.#rows.get(keyJson);
+    let row = this.#rows.get(key);
     if (row === undefined) {
       row = this.#keys.push(key) - 1;
-      this.#rows.set(keyJson, row);
+      this.#rows.set(key, row);
       this.#places.push(nowhere);
       this.#flushedPlaces.push(nowhere);
     }
@@ -101,8 +103,8 @@ export class LogGeneration {
   }
 
   /** JSON of the value; undefined when the row is removed, null when nothing is said of it. `withOpen`: what is on the disk and what is not yet. */
-  find(keyJson: string, withOpen: boolean): string | undefined | null {
-    const row = this.#rows.get(keyJson);
+  find(key: Key, withOpen: boolean): string | undefined | null {
+    const row = this.#rows.get(key);
     return row === undefined ? null : this.#textOf(row, withOpen);
   }
 
@@ -171,41 +173,40 @@ export class LogGeneration {
   }
 
   #shelvesOf(start: Key, end: Key, reverse: boolean): readonly Shelf[] {
-    if (this.#shelved < this.#keys.length) this.#shelveNew();
     const [low = 0] = start;
     const [high = 0] = end;
-    const firsts =
-      low === high
-        ? [low]
-        : [...this.#shelves.keys()]
-            .filter((first) => compareKeys([first], [low]) >= 0 && compareKeys([first], [high]) <= 0)
-            .toSorted((a, b) => compareKeys([a], [b]));
-    const shelves = firsts.flatMap((first) => this.#shelves.get(first) ?? []);
-    for (const shelf of shelves) if (shelf.added.length > 0) sort(shelf);
+    const shelves = (low === high ? [low] : this.#firstsWithin(low, high)).map((first) => this.#shelfOf(first));
     return reverse ? shelves.toReversed() : shelves;
   }
 
-  #shelveNew(): void {
-    for (; this.#shelved < this.#keys.length; this.#shelved += 1) {
-      const added = { key: this.#keys[this.#shelved] as Key, row: this.#shelved };
-      const [first = 0] = added.key;
-      const shelf = this.#shelves.get(first);
-      if (shelf === undefined) this.#shelves.set(first, { sorted: [], added: [added] });
-      else shelf.added.push(added);
+  /** In order. */
+  #firstsWithin(low: string | number, high: string | number): readonly (string | number)[] {
+    const firsts = new Set(this.#keys.map(([first = 0]) => first));
+    return [...firsts]
+      .filter((first) => compareKeys([first], [low]) >= 0 && compareKeys([first], [high]) <= 0)
+      .toSorted((a, b) => compareKeys([a], [b]));
+  }
+
+  #shelfOf(first: string | number): Shelf {
+    const shelf = this.#shelves.get(first) ?? { sorted: [], looked: 0 };
+    this.#shelves.set(first, shelf);
+    const added: ShelvedRow[] = [];
+    for (; shelf.looked < this.#keys.length; shelf.looked += 1) {
+      const key = this.#keys[shelf.looked] as Key;
+      if (key[0] === first) added.push({ key, row: shelf.looked });
     }
+    if (added.length > 0) shelf.sorted = merge(shelf.sorted, added);
+    return shelf;
   }
 }
 
-function sort(shelf: Shelf): void {
-  const { sorted } = shelf;
-  const added = shelf.added.toSorted((a, b) => compareKeys(a.key, b.key));
-  shelf.added = [];
+function merge(sorted: readonly ShelvedRow[], added: readonly ShelvedRow[]): readonly ShelvedRow[] {
   const merged: ShelvedRow[] = [];
   let at = 0;
-  for (const row of added) {
+  for (const row of added.toSorted((a, b) => compareKeys(a.key, b.key))) {
     for (let old = sorted[at]; old !== undefined && compareKeys(old.key, row.key) < 0; old = sorted[++at])
       merged.push(old);
     merged.push(row);
   }
-  shelf.sorted = [...merged, ...sorted.slice(at)];
+  return [...merged, ...sorted.slice(at)];
 }

@@ -21,9 +21,8 @@ const entryReader: RowReader<Entry<unknown>> = {
 const keyReader: RowReader<Key> = { keyOf: (key) => key, read: (key) => key };
 
 export function getThrough<T>({ base, generations, withOpen }: Layers, key: Key): T | undefined {
-  const keyJson = JSON.stringify(key);
   for (const generation of generations) {
-    const text = generation.find(keyJson, withOpen);
+    const text = generation.find(key, withOpen);
     if (text !== null) return text === undefined ? undefined : (JSON.parse(text) as T);
   }
   return base.get(key);
@@ -46,8 +45,7 @@ export function keysThrough(layers: Layers, range: Range): Iterable<Key> {
 export function layFound(found: readonly FoundRecords[]): LogGeneration {
   const all = new LogGeneration(0);
   for (const { records } of found)
-    for (const rows of records)
-      for (const { key, json } of rows) all.put(JSON.stringify(key), key, json?.toString("utf8"));
+    for (const rows of records) for (const { key, json } of rows) all.put(key, json?.toString("utf8"));
   all.written();
   return all;
 }

@@ -54,12 +54,13 @@ export function rowBytesMax(keyJson: string, json = ""): number {
 
 /** Where the next one begins. */
 export function writeRow(bytes: Buffer, at: number, keyJson: string, json: string | undefined): number {
+  const text = keyJson + (json ?? "");
   const keyAt = at + rowHeadBytes;
-  const keyBytes = bytes.write(keyJson, keyAt);
-  const valueBytes = json === undefined ? 0 : bytes.write(json, keyAt + keyBytes);
+  const written = bytes.write(text, keyAt);
+  const keyBytes = written === text.length ? keyJson.length : Buffer.byteLength(keyJson);
   bytes.writeUInt32LE(keyBytes, at);
-  bytes.writeUInt32LE(json === undefined ? removed : valueBytes, at + 4);
-  return keyAt + keyBytes + valueBytes;
+  bytes.writeUInt32LE(json === undefined ? removed : written - keyBytes, at + 4);
+  return keyAt + written;
 }
 
 /** Where the row's value stands; undefined when it is removed. */

@@ -124,7 +124,7 @@ export class LoggedEnvironment implements Environment {
   }
 
   #change(key: Key, json: string | undefined): void {
-    this.#recent.put(JSON.stringify(key), key, json);
+    this.#recent.put(key, json);
   }
 
   /** One record after the other, while there are changes. */

@@ -150,6 +150,17 @@ describe("what was written", () => {
     expect([...kept.environment.keys({ start: ["audit", 0], end: ["audit", 7] })]).toEqual([rowKey(6)]);
   });
 
+  test.each(["plain", "“ü”", "a delete: \u007f", "\u{1F600}"])(
+    "is in printable ASCII, and says the same: %j",
+    async (object) => {
+      const { environment, add } = await open();
+      await add(row(1, { object }));
+      const line = environment.get<string>(["audit", 1]) ?? "";
+      expect(line).toMatch(/^[ -~]+$/);
+      expect(JSON.parse(line.slice(line.indexOf(" ")))).toMatchObject({ object });
+    },
+  );
+
   test("texts of a row are bounded", async () => {
     const kept = await open();
     await kept.add(row(1, { detail: "x".repeat(1e6) }));

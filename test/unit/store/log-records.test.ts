@@ -26,7 +26,7 @@ const several: readonly (readonly Row[])[] = [
 function encode(generation: number, records: readonly (readonly Row[])[]) {
   const rows = new LogGeneration(generation);
   return records.map((record) => {
-    for (const [key, json] of record) rows.put(JSON.stringify(key), key, json);
+    for (const [key, json] of record) rows.put(key, json);
     const { at, bytes } = rows.close();
     rows.written();
     return { at, bytes: Buffer.from(bytes) };
