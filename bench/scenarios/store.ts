@@ -2,6 +2,8 @@
  * Durable sends per second, alone and many in flight, next to the same rows written one transaction after the other in the
  * same rounds. What group commit gives depends on what a flush costs, so all of it is measured on this machine's disk and
  * with a flush that takes longer, for both sides alike (`bench/flush-cost.ts`).
+ *
+ * Stores are measured before there is a gateway in the process: in a real one the store has a thread, and its compiled code and heap, for itself.
  */
 import { mkdtemp, open as openFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -19,7 +21,7 @@ import { openGatewayHere } from "../gateway-here.ts";
 import { type CallFigures, measureCalls } from "../inside/measure-calls.ts";
 import type { SendOrder } from "../inside/sender.ts";
 import { atLeast, type ScenarioOptions, type ScenarioReport } from "../scenario.ts";
-import { makeRatios, makeSpread } from "../spread.ts";
+import { makeRatios, makeSpread, type Spread } from "../spread.ts";
 
 const secondsDefault = 0.4;
 const roundsDefault = 5;
@@ -34,7 +36,7 @@ const pageBytes = 4_096;
 const text = "x".repeat(200);
 
 /** What everything else of the same flush cost is compared with: in each round, the faster of the two. */
-const baseKinds = ["one transaction each, synchronous", "one transaction each, awaited"] as const;
+const baseKinds = ["one transaction each, synchronous", "one transaction each, asynchronous"] as const;
 const journalKind = "journal";
 
 interface Subject {
@@ -52,62 +54,108 @@ interface Sample {
   readonly perFlush: number;
 }
 
-export async function run(options: ScenarioOptions): Promise<ScenarioReport> {
-  const { seconds = secondsDefault, rounds = roundsDefault, progress } = options;
-  const dir = await mkdtemp(join(tmpdir(), "cloister-bench-"));
-  const closers: (() => Promise<unknown>)[] = [];
-  try {
-    const subjects: Subject[] = [await rawFlush(dir, closers)];
-    for (const flushMs of flushCostsMs) {
-      const place = join(dir, `flush-${flushMs}`);
-      subjects.push(
-        ...(await synchronous(join(place, "synchronous"), flushMs, closers)),
-        await awaited(join(place, "awaited"), flushMs, closers),
-        ...(await journal(join(place, "journal"), flushMs, closers)),
-        ...(await gateway(flushMs, closers)),
-      );
-    }
-    subjects.push(...(await journalInThread(join(dir, "thread"), closers)));
+interface Row {
+  readonly subject: Subject;
+  readonly ratio: Spread;
+  readonly shown: ScenarioReport["rows"][number];
+}
 
-    const measured = subjects.map((subject) => ({ subject, samples: new Array<Sample>() }));
-    for (let round = 0; round < warmUpRounds + rounds; round++) {
-      progress(`round ${round + 1} of ${warmUpRounds + rounds}`);
-      for (const { subject, samples } of measured) {
-        const sample = await takeSample(subject, seconds * 1_000);
-        if (round >= warmUpRounds) samples.push(sample);
-      }
+type Closers = (() => Promise<unknown>)[];
+
+export async function run({
+  seconds = secondsDefault,
+  rounds = roundsDefault,
+  progress,
+}: ScenarioOptions): Promise<ScenarioReport> {
+  const dir = await mkdtemp(join(tmpdir(), "cloister-bench-"));
+  /** `alone`: with the rows of what is compared with. */
+  const stage = async (
+    name: string,
+    flushMs: number,
+    { alone, open }: { readonly alone: boolean; readonly open: (dir: string, closers: Closers) => Promise<Subject[]> },
+  ): Promise<Row[]> => {
+    const place = join(dir, `${name}-${flushMs}`);
+    const closers: Closers = [];
+    try {
+      const bases = await aloneOnes(place, flushMs, closers);
+      const subjects = [...bases, ...(await open(place, closers))];
+      const told = (round: string): void => progress(`${name}, ${flushMs} ms more a flush: ${round}`);
+      const measured = await measureRounds(subjects, rounds, seconds * 1_000, told);
+      return measured.slice(alone ? 0 : bases.length);
+    } finally {
+      for (const close of closers.toReversed()) await close();
     }
-    const rows = measured.map(({ subject, samples }) => {
-      const bases = measured.filter(
-        ({ subject: { kind, flushMs } }) => flushMs === subject.flushMs && baseKinds.some((base) => base === kind),
-      );
-      const of = (figure: keyof Sample) => samples.map((sample) => sample[figure]);
-      return {
-        "flush ms": subject.flushMs === 0 ? "the disk's" : `+ ${subject.flushMs}`,
-        kind: subject.kind,
-        "in flight": subject.inFlight,
-        "a second": makeSpread(of("perSecond")),
-        "p50 ms": makeSpread(of("p50Ms")),
-        "per flush": makeSpread(of("perFlush")),
-        ratio: makeRatios(
-          of("perSecond"),
-          samples.map((_, round) => Math.max(...bases.map((base) => base.samples[round]?.perSecond ?? Number.NaN))),
-        ),
-      };
-    });
+  };
+  try {
+    const found: Row[] = [];
+    for (const flushMs of flushCostsMs) {
+      const open = async (place: string, closers: Closers): Promise<Subject[]> => [
+        ...(flushMs === 0 ? [await rawFlush(place, closers)] : []),
+        ...(await journal(join(place, "journal"), flushMs, closers)),
+      ];
+      found.push(...(await stage("stores", flushMs, { alone: true, open })));
+    }
+    for (const flushMs of flushCostsMs) {
+      const open = async (place: string, closers: Closers): Promise<Subject[]> => [
+        ...(await gateway(flushMs, closers)),
+        ...(flushMs === 0 ? await journalInThread(join(place, "thread"), closers) : []),
+      ];
+      found.push(...(await stage("gateways", flushMs, { alone: false, open })));
+    }
     const targets = flushCostsMs.map((flushMs) => {
-      const at = subjects.findIndex(
-        (subject) => subject.kind === journalKind && subject.flushMs === flushMs && subject.inFlight === targetWidth,
+      const journalRow = found.find(
+        ({ subject }) =>
+          subject.kind === journalKind && subject.flushMs === flushMs && subject.inFlight === targetWidth,
       );
       const where = flushMs === 0 ? "on this disk" : `with a flush of ${flushMs} ms more`;
-      const found = rows[at]?.ratio.median ?? Number.NaN;
-      return atLeast(`${targetWidth} durable sends in flight to one at a time, ${where}`, found, targetRatio, "times");
+      return atLeast(
+        `${targetWidth} durable sends in flight to one at a time, ${where}`,
+        journalRow?.ratio.median ?? Number.NaN,
+        targetRatio,
+        "times",
+      );
     });
-    return { name: "store", rows, targets };
+    return { name: "store", rows: found.map(({ shown }) => shown), targets };
   } finally {
-    for (const close of closers.toReversed()) await close();
     await rm(dir, { recursive: true });
   }
+}
+
+/** All in turn inside of each round. */
+async function measureRounds(
+  subjects: readonly Subject[],
+  rounds: number,
+  forMs: number,
+  progress: (round: string) => void,
+): Promise<Row[]> {
+  const measured = subjects.map((subject) => ({ subject, samples: new Array<Sample>() }));
+  for (let round = 0; round < warmUpRounds + rounds; round++) {
+    progress(`round ${round + 1} of ${warmUpRounds + rounds}`);
+    for (const { subject, samples } of measured) {
+      const sample = await takeSample(subject, forMs);
+      if (round >= warmUpRounds) samples.push(sample);
+    }
+  }
+  const bases = measured.filter(({ subject }) => baseKinds.some((kind) => kind === subject.kind));
+  const baseOf = (round: number): number =>
+    Math.max(...bases.map(({ samples }) => samples[round]?.perSecond ?? Number.NaN));
+  return measured.map(({ subject, samples }) => {
+    const of = (figure: keyof Sample) => samples.map((sample) => sample[figure]);
+    const ratio = makeRatios(
+      of("perSecond"),
+      samples.map((_, round) => baseOf(round)),
+    );
+    const shown = {
+      "flush ms": subject.flushMs === 0 ? "the disk's" : `+ ${subject.flushMs}`,
+      kind: subject.kind,
+      "in flight": subject.inFlight,
+      "a second": makeSpread(of("perSecond")),
+      "p50 ms": makeSpread(of("p50Ms")),
+      "per flush": makeSpread(of("perFlush")),
+      ratio,
+    };
+    return { subject, ratio, shown };
+  });
 }
 
 async function takeSample({ measure, flushes }: Subject, forMs: number): Promise<Sample> {
@@ -118,7 +166,7 @@ async function takeSample({ measure, flushes }: Subject, forMs: number): Promise
 }
 
 /** What the disk takes for a flush when nothing else is to be done. */
-async function rawFlush(dir: string, closers: (() => Promise<unknown>)[]): Promise<Subject> {
+async function rawFlush(dir: string, closers: Closers): Promise<Subject> {
   const file = await openFile(join(dir, "raw"), "w");
   closers.push(() => file.close());
   const page = Buffer.alloc(pageBytes);
@@ -135,60 +183,64 @@ async function rawFlush(dir: string, closers: (() => Promise<unknown>)[]): Promi
 }
 
 /**
- * The fastest that one transaction a message can be: no thread beside this one takes part. Synchronous transactions are not
- * for the store itself, because a thread that ends inside one keeps the write lock for ever. Many messages in one such transaction are the most
- * that any grouping could give: the least rows, and nothing done with them but writing.
+ * One transaction a message in a database of its own, with nothing around it: as a store may do it, and as quick as it can be, where no thread beside this
+ * one takes part. Synchronous transactions are not for a store, because a thread that ends inside one keeps the write lock for ever. Many messages in one
+ * such transaction are the most that any grouping could give: the least rows, and nothing done with them but writing.
  */
-async function synchronous(dir: string, flushMs: number, closers: (() => Promise<unknown>)[]): Promise<Subject[]> {
-  const database = openDatabase<unknown, (string | number)[]>({
-    path: dir,
-    noSubdir: false,
-    encoding: "json",
-    // Without it a synchronous commit may return before its flush.
-    overlappingSync: false,
-  });
-  closers.push(() => database.close());
-  const rows = makeRows();
-  let transactions = 0;
-  /** Resolves when all are on disk. */
-  const send = async (messages: number): Promise<void> => {
-    database.transactionSync(() => {
-      for (let sent = 0; sent < messages; sent++) for (const [key, value] of rows()) void database.put([...key], value);
+async function aloneOnes(dir: string, flushMs: number, closers: Closers): Promise<Subject[]> {
+  const openIn = (name: string, options: object) => {
+    const database = openDatabase<unknown, (string | number)[]>({
+      path: join(dir, name),
+      noSubdir: false,
+      encoding: "json",
+      ...options,
     });
-    transactions++;
+    closers.push(() => database.close());
+    return database;
+  };
+  const flushed = async (): Promise<void> => {
     if (flushMs > 0) await sleep(flushMs);
   };
-  const measure = async (forMs: number, messages: number): Promise<CallFigures> => {
-    const figures = await measureCalls({ inFlight: 1, forMs }, () => send(messages));
+  const asynchronous = openIn("asynchronous", {});
+  const asynchronousRows = makeRows();
+  const sendOne = async (): Promise<void> => {
+    await asynchronous.batch(() => {
+      for (const [key, value] of asynchronousRows()) void asynchronous.put([...key], value);
+    });
+    await flushed();
+  };
+  // Without it a synchronous commit may return before its flush.
+  const synchronous = openIn("synchronous", { overlappingSync: false });
+  const synchronousRows = makeRows();
+  let transactions = 0;
+  const sendTogether = async (messages: number): Promise<void> => {
+    synchronous.transactionSync(() => {
+      for (let sent = 0; sent < messages; sent++)
+        for (const [key, value] of synchronousRows()) void synchronous.put([...key], value);
+    });
+    transactions++;
+    await flushed();
+  };
+  const measureTogether = async (forMs: number, messages: number): Promise<CallFigures> => {
+    const figures = await measureCalls({ inFlight: 1, forMs }, () => sendTogether(messages));
     return { ...figures, calls: figures.calls * messages };
   };
   return [
-    { kind: baseKinds[0], flushMs, inFlight: 1, measure: (forMs) => measure(forMs, 1) },
+    {
+      kind: baseKinds[1],
+      flushMs,
+      inFlight: 1,
+      measure: (forMs) => measureCalls({ inFlight: 1, forMs }, sendOne),
+    },
+    { kind: baseKinds[0], flushMs, inFlight: 1, measure: (forMs) => measureTogether(forMs, 1) },
     {
       kind: "the same rows together, synchronous",
       flushMs,
       inFlight: targetWidth,
-      measure: (forMs) => measure(forMs, targetWidth),
+      measure: (forMs) => measureTogether(forMs, targetWidth),
       flushes: async () => transactions,
     },
   ];
-}
-
-/** One transaction a message through the same environment as the journal's. */
-async function awaited(dir: string, flushMs: number, closers: (() => Promise<unknown>)[]): Promise<Subject> {
-  const environment = await withFlushCost(openLmdbEnvironment, flushMs)(dir);
-  closers.push(() => environment.close());
-  const rows = makeRows();
-  const send = (): Promise<void> =>
-    environment.write(() => {
-      for (const [key, value] of rows()) environment.put(key, value);
-    });
-  return {
-    kind: baseKinds[1],
-    flushMs,
-    inFlight: 1,
-    measure: (forMs) => measureCalls({ inFlight: 1, forMs }, send),
-  };
 }
 
 /** Envelope and idempotency key: the least that a durable send which is recognised when it is repeated has to write. */
@@ -207,13 +259,13 @@ function makeRows(): () => (readonly [key: readonly (string | number)[], value: 
   };
 }
 
-async function journal(dir: string, flushMs: number, closers: (() => Promise<unknown>)[]): Promise<Subject[]> {
+async function journal(dir: string, flushMs: number, closers: Closers): Promise<Subject[]> {
   const store = await openStore({ stateDir: dir, agents: [] }, withFlushCost(openLmdbEnvironment, flushMs));
   closers.push(() => store.close());
   return appends(journalKind, flushMs, store);
 }
 
-async function journalInThread(dir: string, closers: (() => Promise<unknown>)[]): Promise<Subject[]> {
+async function journalInThread(dir: string, closers: Closers): Promise<Subject[]> {
   const store = await startStoreThread({
     places: { stateDir: dir, agents: [] },
     options: {},
@@ -242,7 +294,7 @@ function appends(kind: string, flushMs: number, store: Store): Subject[] {
 }
 
 /** From one agent to another, whose turns and transcripts are committed meanwhile; a send ends when it is on disk. */
-async function gateway(flushMs: number, closers: (() => Promise<unknown>)[]): Promise<Subject[]> {
+async function gateway(flushMs: number, closers: Closers): Promise<Subject[]> {
   const here = await openGatewayHere(
     {
       agents: {
