@@ -119,7 +119,7 @@ export function launchProcess(parent: CellParent, spec: CellSpec, assets: CellAs
           ? { type: "taken", profile: b }
           : { type: "missing", why: textOf(b) },
       );
-    else if (op === tell.memory) claimed = { heapUsed: numberOf(a), external: numberOf(b) };
+    else if (op === tell.memory) claimed = { heapUsed: bytesOf(a), external: bytesOf(b) };
     else if (op === tell.ended) kill({ reason: reasonOf(a), detail: textOf(b) });
     else throw new RangeError(`it said ${String(op)}, which means nothing`);
   };
@@ -258,6 +258,9 @@ function reasonOf(value: unknown): ExitReason {
 function textOf(value: unknown): string {
   return typeof value === "string" ? value.slice(0, limits.failureCharsMax) : "";
 }
+
+/** A figure, whatever was said: sums of it stay numbers. */
+const bytesOf = (value: unknown): number => Math.min(numberOf(value), Number.MAX_SAFE_INTEGER);
 
 function numberOf(value: unknown): number {
   return typeof value === "number" && value >= 0 ? value : 0;
