@@ -25,6 +25,28 @@ const agentRow = z.object({
 
 export type AgentRow = z.infer<typeof agentRow>;
 
+const heldRow = z.object({ processes: count, residentBytes: count }).optional().catch(undefined);
+const maybeCount = z.number().optional().catch(undefined);
+
+const agentMemoryRow = z.object({
+  agentId: z.string(),
+  heldBytes: count,
+  cells: count,
+  heapBytes: maybeCount,
+  externalBytes: maybeCount,
+  processes: z.object({ cells: heldRow, commands: heldRow, mcp: heldRow }).catch({}),
+});
+
+const agentMemory = z.object({
+  /** Kinds of processes whose memory is known. */
+  read: z.array(z.string()).catch([]),
+  /** Of the gateway's own process. */
+  residentBytes: count,
+  agents: z.array(agentMemoryRow),
+});
+
+export type AgentMemoryRows = z.infer<typeof agentMemory>;
+
 const laneRow = z.object({
   lane: z.string(),
   per: z.string().catch("gateway"),
@@ -171,6 +193,8 @@ const finalAnswer = z.object({
 
 export const parseAgents = (payload: unknown): readonly AgentRow[] =>
   parse("agents.list", z.object({ agents: z.array(agentRow) }), payload).agents;
+
+export const parseAgentMemory = (payload: unknown): AgentMemoryRows => parse("agents.memory", agentMemory, payload);
 
 export const parseSessions = (payload: unknown): readonly SessionEntry[] =>
   parse("sessions.list", z.object({ sessions: z.array(sessionRow) }), payload).sessions;

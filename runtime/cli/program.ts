@@ -227,6 +227,14 @@ function addLists({ program, context, exit }: Shell): void {
       exit(await runAgentsBindings(context(), options));
     });
   agents
+    .command("memory [id]")
+    .description("what the cells, commands and MCP servers of each agent hold, who holds most first")
+    .option("--json", "print JSON")
+    .action(async (agentId: string | undefined, options: AgentsOptions) => {
+      const { runAgentsMemory } = await import("./commands/agents.ts");
+      exit(await runAgentsMemory(context(), agentId, options));
+    });
+  agents
     .command("list", { isDefault: true })
     .description("list the agents (the default)")
     .option("--bindings", "print the full rules")

@@ -69,6 +69,8 @@ export const methods = {
   "metrics.get": { scope: "operator.read", params: z.object({}) },
   "lanes.list": { scope: "operator.read", params: z.object({}) },
   "agents.list": { scope: "operator.read", params: z.object({}) },
+  /** What its cells and processes hold, of each agent that has any, or of one. */
+  "agents.memory": { scope: "operator.read", params: z.object({ agentId: id.exactOptional() }) },
   "agents.unpark": { scope: "operator.admin", params: z.object({ agentId: id }) },
   "agents.start": { scope: "operator.admin", params: z.object({ agentId: id }) },
   "agents.stop": { scope: "operator.admin", params: z.object({ agentId: id }) },

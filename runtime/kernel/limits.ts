@@ -395,6 +395,13 @@ export const limits = {
   heapQuietGrowthMbMax: 8,
   /** How often the memory of an idle cell is read. */
   idleHeapCheckMs: 2_000,
+  /** How old the resident memory of agents' processes may be that somebody is told: nobody reads it but who asks. */
+  processMemoryMs: 2_000,
+  /** How long whoever asks waits for a thread to read that of the processes it started; then it is not known. */
+  processMemoryReadMs: 2_000,
+  /** Processes of the machine that are read for it (20 to 30 microseconds each), and how many at once; with more of them it is not known. */
+  processesReadMax: 8_192,
+  processReadsAtOnce: 8,
   /** CPU profile of a stuck cell: sampled for this long before its end; sampling interval; size and number of files kept. */
   profileMs: 250,
   profileSampleMs: 5,

@@ -73,6 +73,9 @@ let isLooking = false;
 /** What was started while the others were looked at is found by another look; one that starts others faster than that is not. */
 const looksMax = 3;
 
+/** The name of the command that a process is of; undefined: of none, or it cannot be read. Never rejects. */
+export const commandOf = (pid: number): Promise<string | undefined> => variableOf(pid, commandVariable);
+
 /** Ends every process of the commands of agents that are meant, by their names. Those that are asked for together are looked for together. Never rejects. */
 export function endCommands(isMeant: (name: string) => boolean): Promise<void> {
   const { promise, resolve: done } = Promise.withResolvers<void>();
@@ -87,7 +90,7 @@ async function lookForAll(): Promise<void> {
     const meant = asked.splice(0);
     const found = new Set<EndAsked>();
     for (const pid of await processes()) {
-      const name = await variableOf(pid, commandVariable);
+      const name = await commandOf(pid);
       const own = name === undefined ? [] : meant.filter(({ isMeant }) => isMeant(name));
       if (own.length > 0 && kill(pid)) for (const one of own) found.add(one);
     }

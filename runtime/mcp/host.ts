@@ -1,6 +1,7 @@
 /** What the main thread may ask of MCP servers: their tools, and calls of these. Whatever comes of a call is a result. */
 import type { CallFailure, Connect } from "./connection.ts";
 import type { KernelForMcp, McpCall, McpForKernel, McpInit, McpListing } from "./port.ts";
+import { readHeldMemory } from "../thread/process-memory.ts";
 import { keepPictures } from "./pictures.ts";
 import { type Held, isUnavailable, makePool, type PoolClock } from "./pool.ts";
 import { resultOf } from "./results.ts";
@@ -121,6 +122,7 @@ export function makeMcpHost(deps: McpHostDeps): McpForKernel {
     },
     readSecrets: () => pool.readSecrets(),
     connections: () => Promise.resolve(pool.view()),
+    heldMemory: () => readHeldMemory(pool.processes()),
     close() {
       tasks.close();
       return pool.close();

@@ -14,6 +14,7 @@ import { compareSecrets, type ReadReferences, readReferences } from "../broker/f
 import { makeSecretReader } from "../broker/secret-refs.ts";
 import { limits } from "../kernel/limits.ts";
 import type { ToolSpec } from "../thread/actor-port.ts";
+import type { OwnedProcess } from "../thread/process-port.ts";
 import type { Connect, Connection } from "./connection.ts";
 import { nameTools } from "./names.ts";
 import { referencesOfServer, withSecrets } from "./read-secrets.ts";
@@ -67,6 +68,8 @@ export interface Pool {
   /** Connections whose servers would be given another secret are as those of another configuration. */
   readSecrets(): Promise<McpSecretsRead>;
   view(): readonly McpConnectionView[];
+  /** The first process of each server that runs, also of one that nobody gets any more. */
+  processes(): readonly OwnedProcess[];
   close(): Promise<void>;
 }
 
@@ -107,6 +110,8 @@ export function makePool({ settings: first, environment, connect, clock, remote 
   let servers = new Map(first.servers.map((server) => [server.name, server]));
   const slots = new Map<string, Slot>();
   const closing = new Set<Promise<void>>();
+  /** The agent of each process. */
+  const processes = new Map<number, string>();
   /** Aborted with the pool: ends connections that are being made, too. */
   const end = new AbortController();
 
@@ -185,7 +190,11 @@ export function makePool({ settings: first, environment, connect, clock, remote 
       environment,
       signal: end.signal,
       onToolsChanged: () => void listAnew(slot),
-      onProcess: (pid, isRunning) => void remote.process(pid, isRunning).catch(() => undefined),
+      onProcess(pid, isRunning) {
+        if (isRunning) processes.set(pid, agent.agentId);
+        else processes.delete(pid);
+        void remote.process(pid, isRunning).catch(() => undefined);
+      },
       onEnded: (reason) => {
         if (slot.connection === connection) fail(slot, reason);
       },
@@ -385,6 +394,7 @@ export function makePool({ settings: first, environment, connect, clock, remote 
       );
       return { ...joinSecretsRead(read), servers: read.flatMap(({ servers: names }) => names) };
     },
+    processes: () => [...processes].map(([pid, agentId]) => ({ pid, agentId })),
     view: () =>
       [...slots.values()].map(({ agent, server, state, tools, calls, connection, reason, retryAtMs }) => ({
         agentId: agent.agentId,

@@ -5,6 +5,7 @@
 import type { SecretsRead } from "../broker/secrets-read.ts";
 import type { SecretValue } from "../broker/port.ts";
 import type { ToolSpec } from "../thread/actor-port.ts";
+import type { HeldMemory } from "../thread/process-port.ts";
 
 /** As `cwd`: the workspace of the agent for which the server is started. */
 export const workspaceCwd = "{workspace}";
@@ -142,6 +143,8 @@ export interface McpForKernel {
   configure(settings: McpSettings): Promise<void>;
   readSecrets(): Promise<McpSecretsRead>;
   connections(): Promise<readonly McpConnectionView[]>;
+  /** What the processes of servers hold, of each agent that has any; undefined: the system does not tell. */
+  heldMemory(): Promise<readonly HeldMemory[] | undefined>;
   /** Ends every connection and every process. */
   close(): Promise<void>;
 }

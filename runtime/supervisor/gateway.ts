@@ -9,6 +9,7 @@ import { mainSessionKey } from "../routing/index.ts";
 import { makeAudit } from "./audit.ts";
 import { makeBackups } from "./backups.ts";
 import { makeAgentBudgets } from "./agent-budgets.ts";
+import { makeAgentMemory } from "./agent-memory.ts";
 import { makeAgentBoard } from "./agent-board.ts";
 import { makeCallers } from "./callers.ts";
 import { makeCommands } from "./commands/index.ts";
@@ -64,7 +65,7 @@ import { makeWakePace } from "./wake-pace.ts";
 import { makeStopWork } from "./stop-work.ts";
 
 export function makeGateway(parts: GatewayParts): Gateway {
-  const { store, log, nowMs = Date.now, newUuid = randomUUID } = parts;
+  const { version, store, log, nowMs = Date.now, newUuid = randomUUID } = parts;
   const live = makeLiveConfig(parts.config);
   const { config, agents, routes } = live;
   const audit = makeAudit({ store, stateDir: config.stateDir, operatorKey: parts.operatorKey, nowMs, log });
@@ -377,7 +378,7 @@ export function makeGateway(parts: GatewayParts): Gateway {
   const views = makeGatewayViews({
     configStatus: () => configDesk.status(),
     config,
-    version: parts.version,
+    version,
     startedAtMs: nowMs(),
     nowMs,
     census,
@@ -388,12 +389,14 @@ export function makeGateway(parts: GatewayParts): Gateway {
     subagents,
     loop: () => loop.read(),
   });
-  const { version } = parts;
-  const metrics = makeMetrics({ version, nowMs, board, isAgent, driver: () => driver, loop, deadLetters, devices });
+  const memory = makeAgentMemory({ ...threadTools, cells: () => driver.cellFigures() });
+  const metrics = makeMetrics({ version, nowMs, board, isAgent, kernel, memory, loop, deadLetters, devices });
   const rpc = makeOperatorMethods({
+    ...common,
     budgets,
     channels,
     metrics,
+    memory,
     clock,
     threadToolMethods: threadTools.methods,
     toolMethods: makeToolMethods({ config, agents, kernel, store }, toolDesk, threadTools),
@@ -412,14 +415,10 @@ export function makeGateway(parts: GatewayParts): Gateway {
     devices,
     nodes,
     invitations,
-    note: audit.note,
     noteOften: audit.noteOften,
     callers,
     senders,
-    config,
     views,
-    nowMs,
-    store,
     readers,
     care,
     retention,

@@ -66,6 +66,8 @@ export interface Mcp {
   /** Connections that were given another secret begin anew with their next call. While none was made there is nothing to read. Never rejects. */
   readSecrets(): Promise<SecretsRead>;
   view(): Promise<readonly McpServerRow[]>;
+  /** What the processes of servers hold. Rejects when its thread is lost meanwhile. */
+  heldMemory(): ReturnType<McpForKernel["heldMemory"]>;
   /** What a server carries out for a session, by the id of its task. */
   readonly cancelTask: McpTasks["cancel"];
   /** Goes on with the tasks of the last process. Rejects as the store does. */
@@ -306,6 +308,7 @@ export function makeMcp({ config, agents, start, log, ...deps }: McpDeps): Mcp {
     },
     cancelTask: (id) => tasks.cancel(id),
     start: () => tasks.start(),
+    heldMemory: async () => (thread === undefined ? [] : (await thread).remote.heldMemory()),
     async view() {
       const found = await thread?.then(({ remote }) => remote.connections()).catch(() => []);
       return config.mcp.servers.map(({ name, at }) => ({

@@ -11,10 +11,11 @@ import { limits } from "../kernel/limits.ts";
 import type { AuditEffect } from "../kernel/state.ts";
 import { type Family, formatFamilies, makeHistogram, type Sample } from "../observe/prometheus.ts";
 import type { CellFigures } from "../thread/cell-host.ts";
+import type { HeldMemory } from "../thread/process-port.ts";
 import type { AgentBoard } from "./agent-board.ts";
+import { type AgentMemory, type HeldByKind, processKinds, sumOf } from "./agent-memory.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { DeviceDesk } from "./devices.ts";
-import type { Driver } from "./driver.ts";
 import type { LoopWatch } from "./loop-facts.ts";
 
 export interface MetricsDeps {
@@ -22,7 +23,8 @@ export interface MetricsDeps {
   readonly nowMs: () => number;
   readonly board: Pick<AgentBoard, "all">;
   readonly isAgent: (agentId: string) => boolean;
-  readonly driver: () => { readonly kernel: Pick<Kernel, "oldestMs" | "lanes"> } & Pick<Driver, "cellFigures">;
+  readonly kernel: () => Pick<Kernel, "oldestMs" | "lanes">;
+  readonly memory: Pick<AgentMemory, "cells" | "held">;
   readonly loop: Pick<LoopWatch, "read">;
   readonly deadLetters: Pick<DeadLetters, "counts">;
   readonly devices: Pick<DeviceDesk, "waiting">;
@@ -33,7 +35,7 @@ export interface Metrics {
   ended(header: EnvelopeHeader): void;
   /** Rows of the audit trail about what agents do; refusals are counted. */
   noted(row: Pick<AuditEffect, "decision" | "subject" | "object" | "code">): void;
-  text(): string;
+  text(): Promise<string>;
 }
 
 /** Seconds: a module's turn, a model's, and what a person would call long. */
@@ -58,7 +60,7 @@ export function makeMetrics(deps: MetricsDeps): Metrics {
     return { shown, leftOut: all.length - shown.length };
   };
 
-  const perAgent = (shown: readonly AgentStatus[]): readonly Family[] => {
+  const perAgent = (shown: readonly AgentStatus[], held: HeldByKind): readonly Family[] => {
     const family = (
       name: string,
       type: Family["type"],
@@ -73,9 +75,20 @@ export function makeMetrics(deps: MetricsDeps): Metrics {
         return value === undefined ? [] : [{ labels: { agent: agent.agentId }, value }];
       }),
     });
-    const cells = Map.groupBy(deps.driver().cellFigures(), ({ agentId }) => agentId);
+    const cells = Map.groupBy(deps.memory.cells(), ({ agentId }) => agentId);
     const sum = (of: (cell: CellFigures) => number | undefined) => (agent: AgentStatus) =>
-      cells.get(agent.agentId)?.reduce<number | undefined>((before, cell) => add(before, of(cell)), undefined);
+      sumOf(cells.get(agent.agentId) ?? [], of);
+    const ofProcesses = (name: string, help: string, of: (held: HeldMemory) => number): Family =>
+      gauge(
+        name,
+        help,
+        shown.flatMap(({ agentId }) =>
+          processKinds.flatMap((kind) => {
+            const found = held[kind]?.get(agentId);
+            return found === undefined ? [] : [{ labels: { agent: agentId, kind }, value: of(found) }];
+          }),
+        ),
+      );
     const now = nowMs();
     return [
       {
@@ -90,7 +103,7 @@ export function makeMetrics(deps: MetricsDeps): Metrics {
         "gauge",
         "Age of the message that waits longest in memory; 0: none.",
         (agent) => {
-          const atMs = deps.driver().kernel.oldestMs(agent.agentId);
+          const atMs = deps.kernel().oldestMs(agent.agentId);
           return atMs === undefined ? 0 : Math.max(0, now - atMs) / 1_000;
         },
       ),
@@ -113,6 +126,16 @@ export function makeMetrics(deps: MetricsDeps): Metrics {
         "Buffers of the agent's cells, at the last reading.",
         sum((cell) => cell.memory?.external),
       ),
+      ofProcesses(
+        "cloister_child_resident_bytes",
+        "Resident memory of the processes that run for the agent, with all that these have started.",
+        ({ residentBytes }) => residentBytes,
+      ),
+      ofProcesses(
+        "cloister_child_processes",
+        "Processes that run for the agent, with all that these have started.",
+        ({ processes }) => processes,
+      ),
       family(
         "cloister_cell_loop_delay_seconds",
         "gauge",
@@ -131,13 +154,13 @@ export function makeMetrics(deps: MetricsDeps): Metrics {
     ];
   };
 
-  const ofGateway = (leftOut: number): readonly Family[] => {
+  const ofGateway = (leftOut: number, held: HeldByKind): readonly Family[] => {
     const { delayP99Ms, delayMaxMs } = deps.loop.read();
     const { user, system } = process.cpuUsage();
     const ofLanes = (of: (row: LaneRow) => number): readonly Sample[] =>
       deps
-        .driver()
-        .kernel.lanes()
+        .kernel()
+        .lanes()
         .map((row) => ({ labels: { lane: row.lane }, value: of(row) }));
     return [
       gauge("cloister_build_info", "1, with the version.", [{ labels: { version: deps.version }, value: 1 }]),
@@ -155,7 +178,12 @@ export function makeMetrics(deps: MetricsDeps): Metrics {
         { labels: { quantile: "0.99" }, value: delayP99Ms / 1_000 },
         { labels: { quantile: "1" }, value: delayMaxMs / 1_000 },
       ]),
-      gauge("cloister_cells", "Cells that live.", [{ value: deps.driver().cellFigures().length }]),
+      gauge(
+        "cloister_child_memory_known",
+        "1: the memory of such processes is known; 0: it is not, and figures of them are missing.",
+        processKinds.map((kind) => ({ labels: { kind }, value: held[kind] === undefined ? 0 : 1 })),
+      ),
+      gauge("cloister_cells", "Cells that live.", [{ value: deps.memory.cells().length }]),
       gauge(
         "cloister_lane_running",
         "Turns that hold a place of the lane.",
@@ -202,9 +230,10 @@ export function makeMetrics(deps: MetricsDeps): Metrics {
       const counted = denied.has(key) || denied.size < limits.metricsDenialsMax ? key : "other|other|other";
       denied.set(counted, (denied.get(counted) ?? 0) + 1);
     },
-    text() {
+    async text() {
+      const held = await deps.memory.held();
       const { shown, leftOut } = shownAgents();
-      return formatFamilies([...ofGateway(leftOut), ...perAgent(shown)]);
+      return formatFamilies([...ofGateway(leftOut, held), ...perAgent(shown, held)]);
     },
   };
 }
@@ -218,5 +247,3 @@ const gauge = (name: string, help: string, samples: readonly Sample[]): Family =
 
 const isQuiet = ({ phase, queueDepth, restarts }: AgentStatus): boolean =>
   phase === "dormant" && queueDepth === 0 && restarts === 0;
-
-const add = (a: number | undefined, b: number | undefined): number | undefined => (b === undefined ? a : (a ?? 0) + b);

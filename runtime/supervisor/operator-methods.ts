@@ -3,6 +3,7 @@
  * `runtime/edge/methods.ts`; the edge has checked both when a call arrives here.
  */
 import type { AgentBudgets } from "./agent-budgets.ts";
+import type { AgentMemory } from "./agent-memory.ts";
 import { judgePair, type Policy } from "../../auth/policy.ts";
 import type { AgentStatus, Client, RpcResult } from "../edge/port.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
@@ -93,6 +94,7 @@ export interface OperatorDeps {
   readonly bringBack: (agentId: string) => Promise<boolean>;
   readonly backups: Backups;
   readonly metrics: Pick<Metrics, "text">;
+  readonly memory: Pick<AgentMemory, "rows">;
   readonly lifecycle: Lifecycle;
   readonly isRunning: (sessionKey: string) => boolean;
 }
@@ -144,8 +146,12 @@ export function makeOperatorMethods(
         linesMax: limit ?? limits.logTailLinesDefault,
         bytesMax: Math.max(limits.logTailBytesMin, maxBytes ?? limits.logTailBytesDefault),
       }),
-    "metrics.get": () => ({ ts: deps.nowMs(), text: deps.metrics.text() }),
+    "metrics.get": async () => ({ ts: deps.nowMs(), text: await deps.metrics.text() }),
     "lanes.list": () => ({ ts: deps.nowMs(), lanes: deps.lanes() }),
+    "agents.memory": async ({ agentId }) => ({
+      ts: deps.nowMs(),
+      ...(await deps.memory.rows(agentId === undefined ? undefined : findAgent(agentId).agentId)),
+    }),
     "agents.unpark": async ({ agentId }) => {
       const status = findAgent(agentId);
       return { ok: true, agentId: status.agentId, unparked: await unpark(status.agentId), before: status.phase };

@@ -56,6 +56,8 @@ export interface CellBody {
   lower(): void;
   /** Rejects when the cell does not run (yet, or any more). */
   measure(): Promise<CellMemory>;
+  /** Of a process that is there: its number. */
+  pid(): number | undefined;
   /** Nothing more is taken from the mailbox, and the cell is ended from outside, whatever it does. `ended` follows. */
   end(): void;
 }

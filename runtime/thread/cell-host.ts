@@ -49,6 +49,8 @@ export interface CellFigures {
   /** The agent that it belongs to, also when it is a run's. */
   readonly agentId: string;
   readonly memory: CellMemory | undefined;
+  /** Of a cell that is a process. */
+  readonly pid?: number;
   /** How late its event loop is; while it stands still, since when. */
   readonly loopDelayMs: number;
 }
@@ -359,11 +361,11 @@ export function makeCellHost(
       return cells.size;
     },
     figures: () =>
-      [...cells.values()].map(({ spec, heap, loopDelayMs }) => ({
-        agentId: spec.init.agentId,
-        memory: heaps.last(heap),
-        loopDelayMs,
-      })),
+      [...cells.values()].map(({ spec, body, heap, loopDelayMs }) => {
+        const pid = body.pid();
+        const at = pid === undefined ? {} : { pid };
+        return { agentId: spec.init.agentId, memory: heaps.last(heap), loopDelayMs, ...at };
+      }),
     async close() {
       isClosed = true;
       clearInterval(watch);

@@ -17,14 +17,14 @@ import type { CellSpec } from "./cell-backend.ts";
 
 export const kind = { mail: 1, control: 2, launch: 3 } as const;
 
-/** Gateway → cell: cancel (turn), inspect (id), look: tell beat and budget, begin and end a CPU profile. */
-export const ask = { cancel: 1, inspect: 2, look: 3, profile: 4, profileEnd: 5 } as const;
+/** Gateway → cell: cancel (turn), inspect (id), look: tell beat and budget, begin and end a CPU profile, tell its memory. */
+export const ask = { cancel: 1, inspect: 2, look: 3, profile: 4, profileEnd: 5, memory: 6 } as const;
 
 /**
  * Cell → gateway: started (1 ready, 0 invalid; `exchange` if it takes part in those, or the reason), inspected (id, turns, sessions, heapUsedBytes, uptimeMs),
- * looked (beat, stuckMs, number of its thread), profiled (1 taken, 0 missing; profile or why), ended (reason, detail).
+ * looked (beat, stuckMs, number of its thread), profiled (1 taken, 0 missing; profile or why), ended (reason, detail), memory (bytes of heap, and outside of it).
  */
-export const tell = { started: 1, inspected: 2, looked: 3, profiled: 4, ended: 5 } as const;
+export const tell = { started: 1, inspected: 2, looked: 3, profiled: 4, ended: 5, memory: 6 } as const;
 
 export interface Launch {
   readonly spec: CellSpec;

@@ -15,9 +15,10 @@ import { limits } from "../kernel/limits.ts";
 
 /** Bytes. */
 export interface CellMemory {
-  readonly heapUsed: number;
-  readonly external: number;
-  /** Of a cell that is a process: all that it holds. */
+  /** Undefined: a process that has not said it yet. */
+  readonly heapUsed: number | undefined;
+  readonly external: number | undefined;
+  /** Of a cell that is a process: all that it holds, as the system says. What it says itself bounds nothing. */
   readonly resident?: number;
 }
 
@@ -87,7 +88,8 @@ export function makeHeapWatch(residentBytes: () => number, nowMs: () => number =
   };
 
   const judge = (cell: WatchedHeap, memory: CellMemory): void => {
-    const { heapUsed, external, resident = 0 } = memory;
+    const { resident = 0 } = memory;
+    const { heapUsed = 0, external = 0 } = cell.isOutside === true ? {} : memory;
     const sample = samples.get(cell);
     if (sample === undefined) return;
     sample.askedAtMs = undefined;

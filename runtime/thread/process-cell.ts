@@ -29,6 +29,7 @@ import {
 import type { CellMemory } from "./heap-watch.ts";
 import { childThreads, cpuWaitMs, lowerCpuShare } from "./cpu-share.ts";
 import { makePacedMail, splitMail } from "./paced-mail.ts";
+import { residentIn } from "./process-memory.ts";
 import type { StuckProfile } from "./stuck-profile.ts";
 import { isWithin } from "./within.ts";
 
@@ -42,6 +43,9 @@ export function launchProcess(parent: CellParent, spec: CellSpec, assets: CellAs
   let stuckMs = 0;
   /** Of its actor's thread, as it says. */
   let claimedThread = 0;
+  /** As it says; and when it was last asked. */
+  let claimed: Pick<CellMemory, "heapUsed" | "external"> = { heapUsed: undefined, external: undefined };
+  let memoryAskedAtMs = Number.NEGATIVE_INFINITY;
   let isAsked = false;
   let profiled: ((found: StuckProfile) => void) | undefined;
   let end: CellEnd | undefined;
@@ -115,6 +119,7 @@ export function launchProcess(parent: CellParent, spec: CellSpec, assets: CellAs
           ? { type: "taken", profile: b }
           : { type: "missing", why: textOf(b) },
       );
+    else if (op === tell.memory) claimed = { heapUsed: bytesOf(a), external: bytesOf(b) };
     else if (op === tell.ended) kill({ reason: reasonOf(a), detail: textOf(b) });
     else throw new RangeError(`it said ${String(op)}, which means nothing`);
   };
@@ -212,7 +217,14 @@ export function launchProcess(parent: CellParent, spec: CellSpec, assets: CellAs
     waitedMs: async () => cpuWaitMs(await findThreads()),
     // Its first thread is ours, and has to answer for heartbeat and profile.
     lower: () => void findThreads().then(([, ...others]) => isGone || lowerCpuShare(others)),
-    measure: () => measure(pid),
+    async measure() {
+      if (performance.now() - memoryAskedAtMs >= limits.idleHeapCheckMs) {
+        memoryAskedAtMs = performance.now();
+        say(ask.memory);
+      }
+      return { ...claimed, resident: await measure(pid) };
+    },
+    pid: () => (isGone ? undefined : pid),
     end: () => kill(),
   };
 }
@@ -233,11 +245,10 @@ function describeExit(code: number | null, signal: string | null, lastWords: str
 }
 
 /** From `/proc`, which costs the child nothing. Rejects where there is none: then V8's own limit is the only one. */
-async function measure(pid: number | undefined): Promise<CellMemory> {
-  const status = await readFile(`/proc/${pid}/status`, "latin1");
-  const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
-  if (kilobytes === undefined) throw new Error("the process has no memory any more");
-  return { heapUsed: 0, external: 0, resident: Number(kilobytes) * 1_024 };
+async function measure(pid: number | undefined): Promise<number> {
+  const resident = residentIn(await readFile(`/proc/${pid}/status`, "latin1"));
+  if (resident === undefined) throw new Error("the process has no memory any more");
+  return resident;
 }
 
 function reasonOf(value: unknown): ExitReason {
@@ -247,6 +258,9 @@ function reasonOf(value: unknown): ExitReason {
 function textOf(value: unknown): string {
   return typeof value === "string" ? value.slice(0, limits.failureCharsMax) : "";
 }
+
+/** A figure, whatever was said: sums of it stay numbers. */
+const bytesOf = (value: unknown): number => Math.min(numberOf(value), Number.MAX_SAFE_INTEGER);
 
 function numberOf(value: unknown): number {
   return typeof value === "number" && value >= 0 ? value : 0;

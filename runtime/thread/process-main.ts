@@ -82,6 +82,12 @@ async function launch({ spec, assets }: Launch): Promise<void> {
 function obey([op, value]: Fields): void {
   if (op === ask.cancel) body?.cancel(Number(value));
   else if (op === ask.look) say(tell.looked, body?.beat() ?? 0, body?.stuckMs() ?? 0, body?.thread() ?? 0);
+  else if (op === ask.memory)
+    void body?.measure().then(
+      ({ heapUsed = 0, external = 0 }) => say(tell.memory, heapUsed, external),
+      // Its worker has ended, or has not begun: it is asked again.
+      () => undefined,
+    );
   else if (op === ask.profile) profile = body?.profile();
   else if (op === ask.profileEnd)
     void profile?.().then((found) =>

@@ -141,6 +141,7 @@ export function launchThread(
       const { used_heap_size: heapUsed, external_memory: external } = await worker.getHeapStatistics();
       return { heapUsed, external };
     },
+    pid: () => undefined,
     end: () => {
       Atomics.store(words, controlBlock.stop, 1);
       void worker.terminate();

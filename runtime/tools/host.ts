@@ -7,6 +7,7 @@ import { makeProbe, type Probe } from "./exec/probe.ts";
 import { makeFileTools } from "./files.ts";
 import { fromInside } from "./inside.ts";
 import { hostParams, type HostTool, processParams, webFetchParams } from "./params.ts";
+import { readHeldMemory } from "../thread/process-memory.ts";
 import type { Beside, HostCall, ToolsForKernel, ToolsInit } from "./port.ts";
 import { refused } from "./results.ts";
 import { makeWebFetch } from "./web/fetch-page.ts";
@@ -54,6 +55,7 @@ export function makeToolHost(
       toResult("process", () => commands.process(readParams(processParams, "process", params), owner)),
     endTurn: (entry, turn) => commands.endTurn(entry, turn),
     endAll: (entry) => commands.endAll(entry),
+    heldMemory: () => readHeldMemory(commands.processes()),
     probe: (asked) => probe.state(asked),
   };
 }

@@ -2,6 +2,7 @@
 
 import type { SecretText } from "../broker/port.ts";
 import type { OutboundMessage, SendResult } from "../../channels/port.ts";
+import type { HeldMemory } from "../thread/process-port.ts";
 
 export interface ToolsInit {
   /** The names of all commands of the thread begin with it: so they are found when the thread is lost. */
@@ -220,6 +221,8 @@ export interface ToolsForKernel {
   endTurn(entry: string, turn: number): void;
   /** Ends every command of the cell, or of all with no argument, and resolves when they are gone. */
   endAll(entry?: string): Promise<void>;
+  /** What the processes of commands hold, of each agent that has any; undefined: the system does not tell. */
+  heldMemory(): Promise<readonly HeldMemory[] | undefined>;
   /** Whether the backend works here; looked at once a minute at the most. */
   probe(asked: ProbeAsked): Promise<BackendState>;
 }

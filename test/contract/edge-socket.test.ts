@@ -87,6 +87,7 @@ describe("handshake", () => {
           "metrics.get",
           "lanes.list",
           "agents.list",
+          "agents.memory",
           "agents.unpark",
           "agents.start",
           "agents.stop",

@@ -22,6 +22,7 @@ import { loadCellAssets } from "../../runtime/thread/cell-assets.ts";
 import { formatFields, formatFrame, kind, tell } from "../../runtime/thread/cell-socket.ts";
 import { actor, actorPath } from "../support/actors.ts";
 import { type HandCell, startCell } from "../support/cell.ts";
+import { eventually } from "../support/eventually.ts";
 import { openGatewayAt } from "../support/gateway.ts";
 import { cellProcessesOf, isAlive, parentOf } from "../support/processes.ts";
 
@@ -212,6 +213,21 @@ describe("a process that was taken over", () => {
     const cell = await rogue(write(bytes));
     expect(await cell.exited).toEqual({ reason: "crash", detail: expect.stringMatching(detail) });
     expect(cell.frames).toEqual([]);
+  });
+
+  test("A6.2: and says that it holds what nothing can hold is told with figures, and what it really holds is not from it", async () => {
+    const claim = formatFields(kind.control, [tell.memory, Number.POSITIVE_INFINITY, -7]);
+    const cell = await rogue(write(Buffer.concat([ready, claim])));
+    const figures = () => cell.host.figures()[0]?.memory;
+    await eventually(() =>
+      expect(figures()).toEqual({
+        heapUsed: Number.MAX_SAFE_INTEGER,
+        external: 0,
+        resident: expect.any(Number),
+      }),
+    );
+    expect(figures()?.resident).toBeLessThan(limits.cellProcessMbMax * 1_048_576);
+    expect(cell.host.size).toBe(1);
   });
 
   test("and sends its frames torn into single bytes is understood", async () => {

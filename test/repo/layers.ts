@@ -143,6 +143,7 @@ export const rooms: readonly Room[] = [
       "runtime/thread/calls.ts",
       "runtime/thread/cell-port.ts",
       "runtime/thread/model-port.ts",
+      "runtime/thread/process-port.ts",
     ],
     why: "What crosses threads, apart from the threads themselves.",
   },
@@ -199,6 +200,7 @@ export const rooms: readonly Room[] = [
     also: [
       { room: "broker-protocol", typeOnly: true, why: "vectors of notes are asked for in the broker's words" },
       { room: "channel-port", typeOnly: true, why: "an answer that goes to a URL is a message as any other" },
+      { room: "thread-protocol", typeOnly: true, why: "the memory of processes is told as that of any others" },
     ],
     packages: ["zod"],
   },
@@ -478,7 +480,16 @@ export const rooms: readonly Room[] = [
     layer: 4,
     places: ["runtime/tools"],
     why: "Runs what agents' tools do outside of their cells, in a thread of its own. It is told the folder and decides no right.",
-    only: ["kernel", "channel-port", "tools-protocol", "broker-protocol", "thread", "launcher", "secrets"],
+    only: [
+      "kernel",
+      "channel-port",
+      "tools-protocol",
+      "broker-protocol",
+      "thread-protocol",
+      "thread",
+      "launcher",
+      "secrets",
+    ],
     also: [{ room: "webhook", why: "answers of jobs that go to a URL are sent as the webhook channel sends its own" }],
     packages: ["htmlparser2", "zod"],
     node: [

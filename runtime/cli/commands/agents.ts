@@ -2,12 +2,13 @@
 import { failure } from "../../kernel/errors.ts";
 import { limits } from "../../kernel/limits.ts";
 import { type CliContext, commandPrefix, type ExitCode } from "../context.ts";
-import { parseAgents } from "../gateway-rows.ts";
+import { parseAgentMemory, parseAgents } from "../gateway-rows.ts";
 import { withGateway } from "../open-client.ts";
 import { readConfig } from "../read-config.ts";
 import { findLive, readRunningConfig } from "../running-config.ts";
 import { readAccountStates } from "../views/channels.ts";
 import { formatAgents, formatAgentTree, makeAgentEntries } from "../views/agents.ts";
+import { formatAgentMemory, noteAgentMemory } from "../views/agent-memory.ts";
 import { formatJson } from "../views/table.ts";
 import { fieldsOf } from "../wire-failure.ts";
 
@@ -66,6 +67,27 @@ export async function runAgentsBindings(context: CliContext, { agent, json }: Bi
     terminal.out(formatJson({ bindings }));
   } else for (const line of formatAgents(found, true)) terminal.out(line);
   return 0;
+}
+
+/** As the running gateway has it; with an id, of that agent alone. */
+export function runAgentsMemory(
+  context: CliContext,
+  agentId: string | undefined,
+  { json }: Pick<AgentsOptions, "json">,
+): Promise<ExitCode> {
+  const { terminal } = context;
+  return withGateway(context, ["operator.read"], async (client) => {
+    const payload = await client.request("agents.memory", agentId === undefined ? {} : { agentId });
+    if (json === true) {
+      terminal.out(formatJson(payload));
+      return 0;
+    }
+    const found = parseAgentMemory(payload);
+    if (found.agents.length === 0) terminal.err("no agent has a cell or a process");
+    else for (const line of formatAgentMemory(found)) terminal.out(line);
+    for (const line of noteAgentMemory(found)) terminal.err(line);
+    return 0;
+  });
 }
 
 /** Its mail goes on where it stopped. */

@@ -57,6 +57,8 @@ export interface CommandTools {
   endCell(entry: string, reason: ExitReason, isRun: boolean): void;
   /** Ends the command that the task tells of. */
   end(task: Pick<TimerRow, "id" | "agentId" | "sessionKey">): Promise<CommandEnding>;
+  /** What the processes of commands hold. Rejects when their thread is lost meanwhile. */
+  readonly heldMemory: ToolsForKernel["heldMemory"];
   readonly probe: (this: void, asked: ProbeAsked) => Promise<BackendState>;
   /** Says in the log which sandboxes of the configuration cannot be set up here, of each agent once for each reason. Never rejects. */
   checkSandboxes(): Promise<void>;
@@ -225,6 +227,7 @@ export function makeHostTools({
       // What ends in the turn that began it is told when that is over.
       return status === "exited" && endedBy === "killed" ? "ended" : "over";
     },
+    heldMemory: () => thread.askRunning((remote) => remote.heldMemory(), []),
     probe,
     async checkSandboxes() {
       const sandboxed = [...agents.values()].filter(({ sandboxMode }) => sandboxMode !== "off");

@@ -23,6 +23,8 @@ export interface ToolThread<Remote> {
   call(call: ToolCall, ask: (agent: ResolvedAgent, remote: Remote) => Promise<object>): Promise<object>;
   /** @throws while the gateway shuts down, and when it cannot start. */
   remote(): Promise<Remote>;
+  /** Of a thread that runs, else `none`. Rejects as the call does. */
+  askRunning<T>(ask: (remote: Remote) => Promise<T>, none: T): Promise<T>;
   /** Nothing is told to a thread that does not run. */
   tell(say: (remote: Remote) => unknown): void;
   /** Ends the thread; calls that come later are refused. `before`: what it has to do first. */
@@ -67,6 +69,10 @@ export function makeToolThread<Remote>({ agents, start }: ToolThreadDeps<Remote>
         if (left === 0) inHandOf.delete(agent.id);
         else inHandOf.set(agent.id, left);
       }
+    },
+    async askRunning(ask, none) {
+      const running = await thread?.catch(() => undefined);
+      return running === undefined ? none : ask(running.remote);
     },
     tell(say) {
       // One that is lost, or did not start, is told nothing either.

@@ -9,6 +9,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { limits } from "../../kernel/limits.ts";
+import type { OwnedProcess } from "../../thread/process-port.ts";
 import { isWithin } from "../../thread/within.ts";
 import type { ProcessParams } from "../params.ts";
 import type { CommandEnd, CommandOwner, CommandStart } from "../port.ts";
@@ -46,6 +47,8 @@ export interface Commands {
   /** @throws a refusal. */
   process(asked: ProcessParams, owner: Pick<CommandOwner, "agentId" | "sessionKey">): Promise<object>;
   endTurn(entry: string, turn: number): void;
+  /** The first process of each command at work. */
+  processes(): readonly OwnedProcess[];
   /** Resolves when they are gone, or have been given `execEndMs` for it: what the system holds in a call of its own ends with that call. */
   endAll(entry?: string): Promise<void>;
 }
@@ -299,6 +302,11 @@ export function makeCommands(deps: CommandsDeps): Commands {
       for (const one of starting) if (isOf(one.owner)) one.stopped = true;
       for (const command of all()) if (command.isAwaited && isOf(command.asked.owner)) void kill(command, "stopped");
     },
+    processes: () =>
+      all().flatMap(({ id, end, asked, launched }) => {
+        const { pid } = launched.child;
+        return end !== undefined || pid === undefined ? [] : [{ agentId: asked.owner.agentId, pid, command: id }];
+      }),
     async endAll(entry) {
       for (const one of starting) if (entry === undefined || one.owner.entry === entry) one.stopped = true;
       const meant = all().filter((one) => entry === undefined || one.asked.owner.entry === entry);

@@ -16,6 +16,8 @@ const listed: Readonly<Record<string, readonly RegExp[]>> = {
     /^sessions\.(?:list|resolve|preview|describe|subscribe)$/,
     /^chat\.history$/,
     /^agents\.(?:list|files\.list|files\.get)$/,
+    // Ours, and it only looks.
+    /^agents\.memory$/,
     /^agent\.identity\.get$/,
     /^config\.(?:get|schema|schema\.lookup)$/,
     /^cron\.(?:list|status|runs)$/,

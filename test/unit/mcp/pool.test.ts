@@ -40,7 +40,7 @@ function open(names: readonly string[] = ["notes"]) {
   let nowMs = 0;
   let broken: string | undefined;
   const given: string[] = [];
-  const connect: Connect = async ({ server: { name, at }, onEnded, onToolsChanged }) => {
+  const connect: Connect = async ({ server: { name, at }, onEnded, onProcess, onToolsChanged }) => {
     if (at.type === "http" && broken === undefined)
       given.push(
         Object.values(at.headers)
@@ -49,16 +49,20 @@ function open(names: readonly string[] = ["notes"]) {
       );
     if (broken !== undefined) throw new Error(broken);
     const mine: Made = { name, isClosed: false, tools: ["add"], end: onEnded, announce: onToolsChanged };
-    made.push(mine);
+    const pid = made.push(mine);
+    onProcess(pid, true);
     return {
-      pid: made.length,
+      pid,
       tools: async () => (name === "big" ? bigTools : mine.tools.map((tool) => ({ name: tool, inputSchema: form }))),
       call: () => Promise.reject(new Error("not called here")),
       startTask: () => Promise.reject(new Error("not called here")),
       task: () => Promise.reject(new Error("not called here")),
       taskResult: () => Promise.reject(new Error("not called here")),
       cancelTask: () => Promise.reject(new Error("not called here")),
-      close: async () => void (mine.isClosed = true),
+      close: async () => {
+        mine.isClosed = true;
+        onProcess(pid, false);
+      },
     } satisfies Connection;
   };
   const settings = (list = names.map((name) => server(name)), agentIds = ["ana", "bo"]) => ({
@@ -111,6 +115,22 @@ function open(names: readonly string[] = ["notes"]) {
     fault: (reason: string | undefined) => void (broken = reason),
   };
 }
+
+test("A6.2: the agent of each process is known until it ends, also when nobody gets its connection any more", async () => {
+  const { pool, settings } = open();
+  const [own, other] = [await pool.hold(ana, "notes"), await pool.hold(bo, "notes")];
+  const all = [
+    { pid: 1, agentId: "ana" },
+    { pid: 2, agentId: "bo" },
+  ];
+  expect(pool.processes()).toEqual(all);
+  pool.configure(settings([]));
+  expect([pool.view(), pool.processes()]).toEqual([[], all]);
+  own.release();
+  expect(pool.processes()).toEqual(all.slice(1));
+  other.release();
+  expect(pool.processes()).toEqual([]);
+});
 
 describe("a connection", () => {
   test("that was given up ends without the one that took its place", async () => {

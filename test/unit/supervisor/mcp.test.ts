@@ -39,6 +39,7 @@ function open(renewed: readonly string[] = []) {
     configure: () => configured.promise,
     readSecrets: async () => ({ ...nothingRead, servers: renewed }),
     connections: async () => [],
+    heldMemory: async () => [],
     close: async () => undefined,
   };
   const mcp = makeMcp({

@@ -59,6 +59,7 @@ async function watch(waitedMs: (atMs: number) => number, stuckMs = 0): Promise<W
       waitedMs: () => Promise.resolve(waitedMs(atMs())),
       lower: () => lowered.push(atMs()),
       measure: () => Promise.resolve({ heapUsed: 0, external: 0 }),
+      pid: () => undefined,
       end: () => events.ended({ reason: "crash", detail: "ended" }),
     };
   };

@@ -117,6 +117,15 @@ test("a cell that is a process is ended for what its process holds, and never fo
   expect(cell.ends).toEqual([expect.stringMatching(/its process holds 769 MB, more than the 768 MB/)]);
 });
 
+test("A6.2: what a process says of its own heap is told, and bounds nothing", async () => {
+  const claim = { heapUsed: 900 * megabyte, external: 900 * megabyte, resident: 100 * megabyte };
+  const cell = Object.assign(makeCell(claim), { isOutside: true });
+  watch.add(cell);
+  await rounds(5);
+  expect(cell.ends).toEqual([]);
+  expect(watch.last(cell)).toEqual(claim);
+});
+
 test("a cell within its bounds is left alone, and is asked only while it is busy", async () => {
   const cell = makeCell({ heapUsed: 200 * megabyte, external: 200 * megabyte });
   watch.add(cell);

@@ -23,6 +23,7 @@ const idle: Omit<ToolsForKernel, "run" | "fetchPage"> = {
   process: () => Promise.reject(new Error("nobody asks")),
   endTurn: () => undefined,
   endAll: () => Promise.resolve(),
+  heldMemory: () => Promise.resolve([]),
   probe: ({ backend }) => Promise.resolve({ backend, works: false }),
 };
 
