@@ -2,7 +2,6 @@
  * Durable sends per second, alone and many in flight, next to the same rows written one transaction after the other in the
  * same rounds. What group commit gives depends on what a flush costs, so all of it is measured on this machine's disk and
  * with a flush that takes longer, for both sides alike (`bench/flush-cost.ts`).
- *
  * Stores are measured before there is a gateway in the process: in a real one the store has a thread, and its compiled code and heap, for itself.
  */
 import { mkdtemp, open as openFile, rm } from "node:fs/promises";
